@@ -1,0 +1,32 @@
+"""Where Towpath keeps what outlives a run, and how it writes there.
+
+One folder holds everything (snapshots, environments, caches, results, reports, the local server), so that a user can
+look at it, move it or delete it whole. A reader never sees half a file: content is written beside and renamed.
+"""
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def state_home(environment: Mapping[str, str] = os.environ) -> Path:
+    """$TOWPATH_HOME, else $XDG_STATE_HOME/towpath, else ~/.local/state/towpath."""
+    if chosen := environment.get("TOWPATH_HOME"):
+        return Path(chosen).expanduser().absolute()
+    base = environment.get("XDG_STATE_HOME") or str(Path(environment.get("HOME", "~")).expanduser() / ".local" / "state")
+    return Path(base) / "towpath"
+
+
+def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
+    """Write the whole file or leave the old one as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    beside = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
