@@ -1,0 +1,317 @@
+"""The one door to other programs.
+
+Every tool is started here: an argument list (never a shell string), an environment that is an allow-list, output to
+files, a deadline, and a supervising process on a lifeline, so that the tool and everything it started are gone when
+Towpath is done with it, is cancelled, or is killed.
+
+`run` promises an `Ending` for whatever a tool does; it raises nothing but the cancellation of its own task. A token of
+the user must never reach a tool that was not declared to need it.
+"""
+
+import asyncio
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import IO
+
+_LIFELINE = Path(__file__).with_name("lifeline.py")
+_EXCERPT_BYTES = 16 * 1024
+
+
+class Ending(StrEnum):
+    """How a tool's run ended; only EXITED says anything about what the tool found."""
+
+    EXITED = "exited"
+    SIGNALLED = "signalled"
+    TIMED_OUT = "timed-out"
+    NOT_FOUND = "not-found"
+    OUTPUT_TOO_BIG = "output-too-big"
+    UNWRITABLE = "unwritable"
+
+
+class Need(StrEnum):
+    """What a tool is declared to need from the user's environment beyond the common allow-list."""
+
+    NETWORK = "network"
+    REGISTRY = "registry"
+    ENGINE = "engine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One tool run. `log` takes standard error, and standard output too unless `stdout` names a file of its own."""
+
+    argv: tuple[str, ...]
+    directory: Path
+    log: Path
+    stdout: Path | None = None
+    timeout_seconds: float
+    environment: Mapping[str, str] = field(default_factory=dict)
+    needs: frozenset[Need] = frozenset()
+    grace_seconds: float = 2.0
+    max_output_bytes: int = 1 << 30
+
+
+@dataclass(frozen=True)
+class Completion:
+    """How it ended and what it cost. `head` and `tail` are of the log, `detail` one line unless the tool exited."""
+
+    ending: Ending
+    exit_code: int | None = None
+    signal_number: int | None = None
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    output_bytes: int = 0
+    head: str = ""
+    tail: str = ""
+    detail: str = ""
+
+
+_COMMON = frozenset(
+    ("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TERM", "USER", "LOGNAME", "CI", "XDG_CACHE_HOME")
+)
+_AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_NETWORK = frozenset((*_AUTHORITIES, "PIP_CERT", "GIT_SSL_CAINFO", *_PROXIES, *map(str.upper, _PROXIES)))
+_REGISTRY_PREFIXES = ("UV_", "PIP_", "npm_config_", "NPM_CONFIG_", "YARN_", "BUN_CONFIG_", "POETRY_", "PDM_")
+_REGISTRY = frozenset({"NODE_AUTH_TOKEN", "NPM_TOKEN", "NETRC"})
+_ENGINE_PREFIXES = ("DOCKER_", "BUILDX_")
+_SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "KEY")
+
+
+def _is_allowed(name: str, needs: frozenset[Need]) -> bool:
+    if name in _COMMON:
+        return True
+    if Need.REGISTRY in needs and (name in _REGISTRY or name.startswith(_REGISTRY_PREFIXES)):
+        return True
+    if any(word in name.upper() for word in _SECRET_WORDS):
+        return False
+    if name.startswith("LC_"):
+        return True
+    if needs & {Need.NETWORK, Need.REGISTRY} and name in _NETWORK:
+        return True
+    return Need.ENGINE in needs and name.startswith(_ENGINE_PREFIXES)
+
+
+def clean_environment(
+    *, needs: frozenset[Need], extras: Mapping[str, str], base: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """What a tool may see: a short list, what its declared needs add, and the extras, whatever their names."""
+    return {name: value for name, value in base.items() if _is_allowed(name, needs)} | dict(extras)
+
+
+@dataclass(frozen=True)
+class _Report:
+    """The supervisor's last words, as `lifeline.py` writes them."""
+
+    reason: str
+    status: int
+    errno: int
+    seconds: float
+    cpu_seconds: float
+    peak_memory_bytes: int
+
+
+_live: set[socket.socket] = set()
+
+
+def kill_all() -> None:
+    """Kill every tool of this process now; safe to call from a signal handler."""
+    for lifeline in tuple(_live):
+        _cut(lifeline)
+
+
+def _cut(lifeline: socket.socket) -> None:
+    # NOTE: not close(): the supervisor reads the end of the stream and still reports how the tool ended.
+    with suppress(OSError):
+        lifeline.shutdown(socket.SHUT_WR)
+
+
+async def run(command: Command) -> Completion:
+    """Run one tool to its end. A cancelled task kills the tool and waits for its end before it gives way."""
+    with ExitStack() as files:
+        try:
+            log, output = _open_outputs(command, files)
+        except OSError as error:
+            return _unwritable(error, command.log)
+        if not command.directory.is_dir():
+            return Completion(Ending.UNWRITABLE, detail=f"no such directory: {command.directory}")
+        ours, theirs = socket.socketpair()
+        files.callback(theirs.close)
+        files.callback(ours.close)
+        _live.add(ours)
+        files.callback(_live.discard, ours)
+        try:
+            supervisor = _start(command, theirs, output=output, log=log)
+        except OSError as error:
+            detail = f"{command.argv[0]} could not be started: {error.strerror or error}"
+            return Completion(Ending.NOT_FOUND, detail=detail)
+        theirs.close()
+        words = await _until_gone(ours, supervisor)
+    return _completion(command, words)
+
+
+def _open_outputs(command: Command, files: ExitStack) -> tuple[IO[bytes], IO[bytes]]:
+    command.log.parent.mkdir(parents=True, exist_ok=True)
+    log = files.enter_context(command.log.open("wb"))
+    if command.stdout is None:
+        return log, log
+    command.stdout.parent.mkdir(parents=True, exist_ok=True)
+    return log, files.enter_context(command.stdout.open("wb"))
+
+
+def _start(command: Command, lifeline: socket.socket, *, output: IO[bytes], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    environment = clean_environment(needs=command.needs, extras=command.environment)
+    limits = (command.timeout_seconds, command.grace_seconds, command.max_output_bytes)
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-S", "-E", "-I", str(_LIFELINE), str(lifeline.fileno())),
+            *map(str, limits),
+            environment.get("LC_CTYPE", ""),
+            *command.argv,
+        ],
+        cwd=command.directory,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=log,
+        pass_fds=[lifeline.fileno()],
+        start_new_session=True,
+    )
+
+
+async def _until_gone(lifeline: socket.socket, supervisor: subprocess.Popen[bytes]) -> str:
+    """What the supervisor said, once it is gone and its tool with it."""
+    loop = asyncio.get_running_loop()
+    # NOTE: a bare future and no task, since the end of an event loop cancels every task but not this wait.
+    gone: asyncio.Future[None] = loop.create_future()
+    words = bytearray()
+
+    def hear() -> None:
+        heard = b""
+        with suppress(OSError):
+            heard = lifeline.recv(4096)
+        words.extend(heard)
+        if not heard and not gone.done():
+            loop.remove_reader(lifeline)
+            gone.set_result(None)
+
+    loop.add_reader(lifeline, hear)
+    cancelled: asyncio.CancelledError | None = None
+    while not gone.done():
+        try:
+            await asyncio.shield(gone)
+        except asyncio.CancelledError as error:
+            cancelled = error
+            _cut(lifeline)
+    supervisor.wait()
+    _sweep(words.decode())
+    if cancelled is not None:
+        raise cancelled
+    return words.decode()
+
+
+def _sweep(words: str) -> None:
+    """A supervisor that was itself killed leaves its tool's session to us."""
+    lines = words.splitlines()
+    if len(lines) == 1 and lines[0].startswith("started "):
+        with suppress(OSError):
+            os.killpg(int(lines[0].split()[1]), signal.SIGKILL)
+
+
+def _completion(command: Command, words: str) -> Completion:
+    report = _parse(words)
+    head, tail = _excerpts(command.log)
+    paths = {command.log, command.stdout or command.log}
+    ending, detail = _judge(command, report)
+    if (full := _full_disk(paths)) and ending is not Ending.OUTPUT_TOO_BIG:
+        ending, detail = Ending.UNWRITABLE, full
+    exited = ending is Ending.EXITED
+    return Completion(
+        ending=ending,
+        exit_code=os.waitstatus_to_exitcode(report.status) if exited else None,
+        signal_number=_signal_of(report),
+        seconds=report.seconds,
+        cpu_seconds=report.cpu_seconds,
+        peak_memory_bytes=report.peak_memory_bytes,
+        output_bytes=sum(_size(path) for path in paths),
+        head=head,
+        tail=tail,
+        detail=detail,
+    )
+
+
+def _parse(words: str) -> _Report:
+    for line in words.splitlines():
+        match line.split():
+            case [reason, status, number, seconds, cpu_seconds, peak]:
+                return _Report(reason, int(status), int(number), float(seconds), float(cpu_seconds), int(peak))
+    return _Report("supervisor-lost", -1, 0, 0.0, 0.0, 0)
+
+
+def _signal_of(report: _Report) -> int | None:
+    if report.status < 0:
+        return signal.SIGKILL if report.reason in ("cut", "supervisor-lost") else None
+    code = os.waitstatus_to_exitcode(report.status)
+    return -code if code < 0 else None
+
+
+def _judge(command: Command, report: _Report) -> tuple[Ending, str]:
+    name = command.argv[0]
+    match report.reason:
+        case "not-started":
+            return Ending.NOT_FOUND, f"{name} could not be started: {os.strerror(report.errno)}"
+        case "timed-out":
+            return Ending.TIMED_OUT, f"{name} was stopped after its {command.timeout_seconds:g} s"
+        case "too-big":
+            return Ending.OUTPUT_TOO_BIG, f"{name} was killed: it wrote more than {command.max_output_bytes} bytes"
+        case "cut":
+            return Ending.SIGNALLED, f"{name} was killed because Towpath is stopping"
+        case "ended":
+            number = _signal_of(report)
+            if number is None:
+                return Ending.EXITED, ""
+            return Ending.SIGNALLED, f"{name} was killed by signal {number} ({signal.strsignal(number)})"
+        case _:
+            return Ending.SIGNALLED, f"{name} was killed: its supervising process died"
+
+
+def _excerpts(log: Path) -> tuple[str, str]:
+    try:
+        with log.open("rb") as stream:
+            head = stream.read(_EXCERPT_BYTES)
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _EXCERPT_BYTES))
+            tail = stream.read(_EXCERPT_BYTES)
+    except OSError:
+        return "", ""
+    return head.decode("utf-8", "replace"), tail.decode("utf-8", "replace")
+
+
+def _size(path: Path) -> int:
+    with suppress(OSError):
+        return path.stat().st_size
+    return 0
+
+
+def _full_disk(paths: set[Path]) -> str:
+    """A tool's output cut short by a full disk must not be read as all it had to say."""
+    for path in paths:
+        with suppress(OSError):
+            room = os.statvfs(path)
+            if room.f_blocks and not (room.f_bavail if os.geteuid() else room.f_bfree):
+                return f"no space left to write {path}"
+    return ""
+
+
+def _unwritable(error: OSError, log: Path) -> Completion:
+    reason = os.strerror(error.errno or errno.EIO)
+    return Completion(Ending.UNWRITABLE, detail=f"{error.filename or log} could not be written: {reason}")
