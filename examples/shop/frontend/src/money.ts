@@ -1,0 +1,5 @@
+const euros = new Intl.NumberFormat("en-IE", { style: "currency", currency: "EUR" });
+
+export function price(cents: number): string {
+  return euros.format(cents / 100);
+}
