@@ -1,0 +1,281 @@
+"""Linters, the compiler, tests and builds of TypeScript and JavaScript projects.
+
+`npm run` hides which program failed and how, so linters, compiler and test runners are started directly with reports
+they document; only the build, which is the team's own script, goes through the package manager.
+"""
+
+import json
+import re
+from typing import Any
+
+from tasks.core.tools.contract import (
+    CLEAN_OR_FINDINGS,
+    Ecosystem,
+    Invocation,
+    Meaning,
+    Output,
+    Problem,
+    Reading,
+    Tool,
+    Unreadable,
+    first_lines,
+    plain,
+)
+
+TESTS = "tests.json"
+_TSC = re.compile(
+    r"^(?P<path>[^\s(][^(\n]*)\((?P<line>\d+),(?P<column>\d+)\): error (?P<code>TS\d+): (?P<message>.*)$", re.M
+)
+_TSC_PLACELESS = re.compile(r"^error (TS\d+: .*)$", re.M)
+_TSC_FILES = re.compile(r"^Files:\s+(\d+)$", re.M)
+_BIOME = re.compile(r"^::(?P<level>error|warning)(?P<fields> [^:]*(?:::?[^:]+)*?)::(?P<message>.*)$", re.M)
+_BIOME_COUNT = re.compile(r"Checked (\d+) files?")
+_STACK = re.compile(r"(?:\(|at |❯ |file://)*(?P<path>/[^\s():]+|[\w./@-]+\.[cm]?[jt]sx?):(?P<line>\d+):(?P<column>\d+)")
+_BUILD = re.compile(
+    r"(?P<path>(?:[\w.@/-]|\\ )+\.(?:[cm]?[jt]sx?|vue|svelte|css|scss|html))(?::|\s*\(|\[)(?P<line>\d+)[:,](?P<column>\d+)"
+)
+
+
+def read_eslint(output: Output) -> Reading:
+    """Reading of `eslint --format json`: one row per file, messages of severity 2 are errors."""
+    try:
+        files: list[dict[str, Any]] = json.loads(output.stdout)
+        found = [(row["filePath"], message) for row in files for message in row["messages"]]
+        problems = tuple(_eslint_problem(path, message) for path, message in found if message["severity"] == 2)
+    except (ValueError, KeyError, TypeError) as broken:
+        raise Unreadable("its JSON report cannot be read") from broken
+    if not files:
+        raise Unreadable("it looked at no file")
+    if not problems and found:
+        warnings = tuple(_eslint_problem(path, message) for path, message in found)
+        return Reading((), len(files), f"{len(found)} warnings", gaps=warnings)
+    return Reading(problems, len(files), f"{len(files)} files looked at")
+
+
+def _eslint_problem(path: str, message: dict[str, Any]) -> Problem:
+    return Problem(path, message.get("line"), message.get("column"), message["message"], message.get("ruleId") or "")
+
+
+def read_biome(output: Output) -> Reading:
+    """Reading of `biome ci --reporter=github`: workflow commands on stdout, a count of files beside them."""
+    text = plain(output.stdout + "\n" + output.log)
+    counted = _BIOME_COUNT.search(text)
+    if counted is None or not int(counted[1]):
+        raise Unreadable("it looked at no file")
+    rows = [_biome_problem(found) for found in _BIOME.finditer(text) if found["level"] == "error"]
+    return Reading(tuple(rows), int(counted[1]), f"{counted[1]} files looked at")
+
+
+def _biome_problem(found: re.Match[str]) -> Problem:
+    fields = dict(part.split("=", 1) for part in found["fields"].strip().split(",") if "=" in part)
+    line, column = fields.get("line"), fields.get("col")
+    return Problem(
+        fields.get("file", "?"), int(line) if line else None, int(column) if column else None, found["message"], fields.get("title", "")
+    )
+
+
+def read_prettier(output: Output) -> Reading:
+    """Reading of `prettier --check`: a `[warn] path` per file, between an opening and a closing sentence."""
+    text = plain(f"{output.stdout}\n{output.log}")
+    if "Checking formatting" not in text:
+        raise Unreadable("it looked at no file")
+    paths = [line.removeprefix("[warn] ") for line in text.splitlines() if line.startswith("[warn] ")]
+    problems = tuple(Problem(path, None, None, "would be reformatted") for path in paths if not path.startswith("Code style"))
+    return Reading(problems, 1, f"{len(problems)} files would be reformatted")
+
+
+def read_tsc(output: Output) -> Reading:
+    """Reading of `tsc --diagnostics --pretty false`; without its count of files it cannot have compiled anything."""
+    text = plain(output.stdout)
+    problems = tuple(
+        Problem(found["path"], int(found["line"]), int(found["column"]), found["message"], found["code"])
+        for found in _TSC.finditer(text)
+    )
+    placeless = _TSC_PLACELESS.findall(text)
+    if placeless and not problems:
+        raise Unreadable(placeless[0])
+    looked_at = sum(int(count) for count in _TSC_FILES.findall(text))
+    if not looked_at and not problems:
+        raise Unreadable("it compiled no file")
+    return Reading(problems, max(looked_at, 1), f"{looked_at} files looked at, libraries among them")
+
+
+def read_tests(output: Output) -> Reading:
+    """Reading of the JSON report that vitest and jest share (`numTotalTests`, `testResults[].assertionResults[]`)."""
+    try:
+        report: dict[str, Any] = json.loads(output.report(TESTS))
+        files: list[dict[str, Any]] = report["testResults"]
+        counts = {name: int(report[f"num{name}Tests"]) for name in ("Total", "Passed", "Failed")}
+        problems = tuple(problem for file in files for problem in _test_problems(file))
+    except (ValueError, KeyError, TypeError) as broken:
+        raise Unreadable(f"its {TESTS} cannot be read") from broken
+    if not problems and counts["Passed"] + counts["Failed"] == 0:
+        raise Unreadable("no test ran")
+    skipped = counts["Total"] - counts["Passed"] - counts["Failed"]
+    failed_files = tuple(file["name"] for file in files if file["status"] == "failed")
+    summary = f"{counts['Passed']} passed, {counts['Failed']} failed, {skipped} skipped"
+    return Reading(problems, max(counts["Total"], 1), summary, failed_tests=failed_files)
+
+
+def _test_problems(file: dict[str, Any]) -> list[Problem]:
+    failed = [test for test in file["assertionResults"] if test["status"] == "failed"]
+    if not failed and file["status"] == "failed":
+        message = plain(file.get("message") or "the file could not be run")
+        return [_placed(file["name"], message, message.strip().splitlines()[0])]
+    return [_test_problem(file["name"], test) for test in failed]
+
+
+def _test_problem(path: str, test: dict[str, Any]) -> Problem:
+    message = plain("\n".join(test.get("failureMessages") or ["failed"]))
+    return _placed(path, message, f"{test.get('fullName') or test.get('title')}: {message.strip().splitlines()[0]}")
+
+
+def _placed(path: str, trace: str, message: str) -> Problem:
+    here = [found for found in _STACK.finditer(trace) if path.endswith(found["path"]) or found["path"].endswith(path)]
+    own = here or [found for found in _STACK.finditer(trace) if "node_modules" not in found["path"]]
+    if not own:
+        return Problem(path, None, None, message[:300])
+    return Problem(own[0]["path"], int(own[0]["line"]), int(own[0]["column"]), message[:300])
+
+
+def read_script(output: Output) -> Reading:
+    """Reading of a team's own script: places are what looks like file:line:column; no output at all is no evidence."""
+    text = plain(output.log + "\n" + output.stdout)
+    if not text.strip():
+        raise Unreadable("it printed nothing, so it cannot be told that it did anything")
+    tsc = tuple(
+        Problem(found["path"].strip(), int(found["line"]), int(found["column"]), found["message"], found["code"])
+        for found in _TSC.finditer(text)
+    )
+    return Reading(tsc or script_problems(text), 1, "done")
+
+
+def script_problems(text: str) -> tuple[Problem, ...]:
+    seen = {
+        (found["path"], found["line"]): Problem(
+            found["path"], int(found["line"]), int(found["column"]), _message_near(text, found.start())
+        )
+        for found in _BUILD.finditer(text)
+        if "node_modules" not in found["path"]
+    }
+    return tuple(seen.values())[:50]
+
+
+def _message_near(text: str, position: int) -> str:
+    """The line that speaks of an error just before the place, else the place's own line."""
+    before = text[:position].splitlines()[-6:]
+    telling = [line for line in before if re.search(r"error|failed|cannot|could not", line, re.I)]
+    line = telling[-1] if telling else text[position:].splitlines()[0]
+    return first_lines(line, 1) or "failed"
+
+
+def _eslint_arguments(invocation: Invocation) -> tuple[str, ...]:
+    cache = ("--cache", "--cache-strategy", "content", "--cache-location", f"{invocation.caches}/eslint/")
+    chosen = invocation.option("eslint") or invocation.paths
+    return (*chosen, "--format", "json", *(cache if invocation.option("eslint-cache") else ()))
+
+
+def _biome_arguments(invocation: Invocation) -> tuple[str, ...]:
+    return ("ci", "--reporter=github", "--colors=off", "--max-diagnostics=200", *invocation.paths)
+
+
+def _tsc_arguments(invocation: Invocation) -> tuple[str, ...]:
+    shape = ("--pretty", "false", "--diagnostics")
+    if invocation.option("tsc-build"):
+        return ("-b", "--noEmit", "--force", *shape)
+    cache = ("--incremental", "--tsBuildInfoFile", f"{invocation.caches}/tsc/tsconfig.tsbuildinfo")
+    return ("-p", "tsconfig.json", "--noEmit", *cache, *shape)
+
+
+def _vitest_arguments(invocation: Invocation) -> tuple[str, ...]:
+    reports = ("--reporter=default", "--reporter=json", f"--outputFile={invocation.scratch}/{TESTS}")
+    return ("run", *reports, *invocation.option("test"), *invocation.again)
+
+
+def _jest_arguments(invocation: Invocation) -> tuple[str, ...]:
+    reports = ("--ci", "--json", f"--outputFile={invocation.scratch}/{TESTS}", "--colors=false")
+    return (*reports, f"--cacheDirectory={invocation.caches}/jest", *invocation.option("test"), *invocation.again)
+
+
+def _script_arguments(invocation: Invocation) -> tuple[str, ...]:
+    return ("run", *invocation.option("script"))
+
+
+_NO_COLOUR = {"NO_COLOR": "1", "FORCE_COLOR": "0"}
+
+ESLINT = Tool(
+    name="eslint",
+    ecosystem=Ecosystem.NODE,
+    package="eslint",
+    exits={**CLEAN_OR_FINDINGS, 2: Meaning.BROKEN},
+    arguments=_eslint_arguments,
+    read=read_eslint,
+    fix="npx eslint --fix {paths}",
+    is_in_environment=True,
+    keeps_cache=True,
+)
+BIOME = Tool(
+    name="biome",
+    ecosystem=Ecosystem.NODE,
+    package="@biomejs/biome",
+    exits=CLEAN_OR_FINDINGS,
+    arguments=_biome_arguments,
+    read=read_biome,
+    fix="npx biome check --write {paths}",
+    is_in_environment=True,
+)
+PRETTIER = Tool(
+    name="prettier",
+    ecosystem=Ecosystem.NODE,
+    package="prettier",
+    exits={**CLEAN_OR_FINDINGS, 2: Meaning.BROKEN},
+    arguments=lambda invocation: ("--check", "--no-color", "--log-level", "log", *invocation.paths),
+    read=read_prettier,
+    fix="npx prettier --write {paths}",
+    is_in_environment=True,
+)
+TYPESCRIPT = Tool(
+    name="tsc",
+    ecosystem=Ecosystem.NODE,
+    package="typescript",
+    exits={0: Meaning.RAN, 1: Meaning.FINDINGS, 2: Meaning.FINDINGS},
+    arguments=_tsc_arguments,
+    read=read_tsc,
+    is_in_environment=True,
+    keeps_cache=True,
+)
+VITEST = Tool(
+    name="vitest",
+    ecosystem=Ecosystem.NODE,
+    package="vitest",
+    exits=CLEAN_OR_FINDINGS,
+    arguments=_vitest_arguments,
+    read=read_tests,
+    variables=lambda invocation: _NO_COLOUR,
+    reports=(TESTS,),
+    is_in_environment=True,
+    confirms_failures=True,
+)
+JEST = Tool(
+    name="jest",
+    ecosystem=Ecosystem.NODE,
+    package="jest",
+    exits=CLEAN_OR_FINDINGS,
+    arguments=_jest_arguments,
+    read=read_tests,
+    variables=lambda invocation: _NO_COLOUR,
+    reports=(TESTS,),
+    is_in_environment=True,
+    confirms_failures=True,
+)
+SCRIPT = Tool(
+    name="script",
+    ecosystem=Ecosystem.NODE,
+    package="",
+    exits={0: Meaning.RAN},
+    other_exits=Meaning.FINDINGS,
+    arguments=_script_arguments,
+    read=read_script,
+    variables=lambda invocation: _NO_COLOUR,
+    is_in_environment=True,
+)
