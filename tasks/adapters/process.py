@@ -53,6 +53,7 @@ class Command:
     directory: Path
     log: Path
     stdout: Path | None = None
+    stdin: Path = Path(os.devnull)
     timeout_seconds: float
     environment: Mapping[str, str] = field(default_factory=dict)
     needs: frozenset[Need] = frozenset()
@@ -151,7 +152,8 @@ async def run(command: Command) -> Completion:
         _live.add(ours)
         files.callback(_live.discard, ours)
         try:
-            supervisor = _start(command, theirs, output=output, log=log)
+            with command.stdin.open("rb") as given:
+                supervisor = _start(command, theirs, given=given, output=output, log=log)
         except OSError as error:
             detail = f"{command.argv[0]} could not be started: {error.strerror or error}"
             return Completion(Ending.NOT_FOUND, detail=detail)
@@ -169,7 +171,9 @@ def _open_outputs(command: Command, files: ExitStack) -> tuple[IO[bytes], IO[byt
     return log, files.enter_context(command.stdout.open("wb"))
 
 
-def _start(command: Command, lifeline: socket.socket, *, output: IO[bytes], log: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(
+    command: Command, lifeline: socket.socket, *, given: IO[bytes], output: IO[bytes], log: IO[bytes]
+) -> subprocess.Popen[bytes]:
     environment = clean_environment(needs=command.needs, extras=command.environment)
     limits = (command.timeout_seconds, command.grace_seconds, command.max_output_bytes)
     return subprocess.Popen(
@@ -181,7 +185,7 @@ def _start(command: Command, lifeline: socket.socket, *, output: IO[bytes], log:
         ],
         cwd=command.directory,
         env=environment,
-        stdin=subprocess.DEVNULL,
+        stdin=given,
         stdout=output,
         stderr=log,
         pass_fds=[lifeline.fileno()],

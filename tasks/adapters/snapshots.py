@@ -1,0 +1,244 @@
+"""A private copy of the target, so that checks see one state of it and never touch the original.
+
+A target is a folder inside a git work tree, or an address git can fetch from; with a ref it is that commit's tree,
+fetched into a cached mirror. Whatever cannot be delivered is refused in one line that says what to do.
+
+The target itself is never written to, not its files, its index nor its configuration, and no credentials that stand
+in an address are ever shown.
+"""
+
+import asyncio
+import hashlib
+import os
+import re
+import shutil
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from tasks.adapters import git, slots
+from tasks.adapters.git import GitFailed, Listing, TargetRefused, TemporaryFailure
+
+__all__ = ["Snapshot", "TargetRefused", "TemporaryFailure", "open_snapshot"]
+
+_ADDRESS = re.compile(r"^(https?|ssh|git|file)://|^[\w.-]+@[\w.-]+:")
+_LOCK_POLL_SECONDS = 0.05
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One state of the target, alone in its slot. `files` maps each path to a digest of content and executable bit."""
+
+    name: str
+    source: str
+    tree: Path
+    caches: Path
+    environments: Path
+    revision: str
+    branch: str | None
+    is_dirty: bool
+    files: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+@asynccontextmanager
+async def open_snapshot(target: str, *, ref: str | None, state: Path) -> AsyncIterator[Snapshot]:
+    """The target as it is now (or at `ref`), in a slot of its own until the context ends."""
+    async with AsyncExitStack() as held:
+        try:
+            snapshot = await _open(target, ref=ref, state=state.absolute(), held=held)
+        except GitFailed as failure:
+            raise git.refusal(failure, target) from failure
+        except slots.Unreadable as error:
+            raise TargetRefused(f"{_shown(str(error))} may not be read: give this user the right to") from error
+        except OSError as error:
+            where = _shown(os.fsdecode(error.filename or state))
+            raise TargetRefused(
+                f"{where} could not be written: {error.strerror}; make room or set TOWPATH_HOME"
+            ) from error
+        yield snapshot
+
+
+async def _open(target: str, *, ref: str | None, state: Path, held: AsyncExitStack) -> Snapshot:
+    address = _address(target)
+    directory = None if address else _directory(target)
+    source = address or str(directory)
+    name = _name(source)
+    slot = held.enter_context(slots.hold_slot(state / "targets" / f"{name}-{_short_hash(source)}"))
+    for folder in ("caches", "environments"):
+        (slot / folder).mkdir(exist_ok=True)
+    if directory is not None and ref is None:
+        listing = await git.list_work_tree(directory)
+        synced = await _sync(listing, slot)
+    else:
+        mirror = state / "mirrors" / f"{_short_hash(source)}.git"
+        async with _checked_out(mirror, source=source, is_address=directory is None, ref=ref, slot=slot) as listing:
+            synced = await _sync(listing, slot)
+    return Snapshot(
+        name=name,
+        source=git.mask(target),
+        tree=slot / "tree",
+        caches=slot / "caches",
+        environments=slot / "environments",
+        revision=listing.revision,
+        branch=listing.branch,
+        is_dirty=listing.is_dirty or (ref is None and directory is not None and synced.has_vanished),
+        files=synced.files,
+        notes=tuple(_notes(listing, synced, is_mirrored=directory is None or ref is not None)),
+    )
+
+
+def _address(target: str) -> str | None:
+    """The address to fetch from, when the target is one; a bare repository named *.git on this machine is."""
+    if _ADDRESS.match(target):
+        return target
+    path = Path(target).absolute()
+    return str(path) if target.endswith(".git") and path.is_dir() and not (path / ".git").exists() else None
+
+
+def _directory(target: str) -> Path:
+    path = Path(target).expanduser()
+    try:
+        resolved = path.resolve(strict=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise TargetRefused(f"{_shown(target)} does not exist: name a folder or a git address") from error
+    if not resolved.is_dir():
+        raise TargetRefused(f"{_shown(target)} is not a folder: name the folder it lies in")
+    return resolved
+
+
+def _shown(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n")
+
+
+def _name(source: str) -> str:
+    last = re.split(r"[/:]", source.rstrip("/"))[-1].removesuffix(".git")
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-.")[:60] or "target"
+
+
+def _short_hash(source: str) -> str:
+    return hashlib.sha256(os.fsencode(source)).hexdigest()[:12]
+
+
+async def _sync(listing: Listing, slot: Path) -> slots.Synced:
+    stop = threading.Event()
+    return await _in_thread(lambda: slots.sync(listing.root, listing.paths, slot=slot, stop=stop), stop)
+
+
+async def _in_thread(work: Callable[[], _T], stop: threading.Event) -> _T:
+    """A cancelled task waits for its thread, which must not write on in a slot that is somebody else's by then."""
+    running = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait({running})
+        raise
+
+
+def _notes(listing: Listing, synced: slots.Synced, *, is_mirrored: bool) -> list[str]:
+    notes = []
+    for path in listing.absent_submodules:
+        remedy = "only a folder's own are taken" if is_mirrored else "git submodule update --init"
+        notes.append(f"submodule {_shown(path)} is not checked out and was left out: {remedy}")
+    notes += [f"{_shown(path)} is a git repository of its own and was left out" for path in listing.nested_repositories]
+    if synced.pointers:
+        notes.append(f"{len(synced.pointers)} files are Git LFS pointers, not their content: git lfs pull")
+    notes += [f"symlink {_shown(path)} leads out of the target and was left out" for path in synced.outward_links]
+    if synced.left_alone:
+        notes.append(f"{len(synced.left_alone)} files under node_modules were left out: environments are built there")
+    if not synced.files:
+        notes.append("there are no files here that git tracks or would track")
+    return notes
+
+
+@asynccontextmanager
+async def _checked_out(
+    mirror: Path, *, source: str, is_address: bool, ref: str | None, slot: Path
+) -> AsyncIterator[Listing]:
+    """The asked commit's tree in a work tree of the mirror, gone again afterwards."""
+    checkout = slot / "checkout"
+    async with _lock(mirror.with_suffix(".lock")):
+        await _prepare(mirror, checkout)
+        wanted = await (_from_address(mirror, source, ref) if is_address else _from_folder(mirror, Path(source), ref))
+        await git.git(
+            *("worktree", "add", "--quiet", "--detach", "--force", str(checkout), wanted.revision), directory=mirror
+        )
+    try:
+        root = checkout / wanted.prefix
+        if not root.is_dir() or root.resolve() != root.absolute():
+            raise TargetRefused(f"{_shown(wanted.prefix)} is no folder at {ref}: name a ref that has it")
+        listing = await git.list_work_tree(root)
+        yield replace(listing, revision=wanted.revision, branch=wanted.branch, is_dirty=False)
+    finally:
+        shutil.rmtree(checkout, ignore_errors=True)
+    async with _lock(mirror.with_suffix(".lock")):
+        await git.git("worktree", "prune", directory=mirror)
+
+
+@asynccontextmanager
+async def _lock(path: Path) -> AsyncIterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(slots.locked(path))
+                break
+            except BlockingIOError:
+                await asyncio.sleep(_LOCK_POLL_SECONDS)
+        yield
+
+
+async def _prepare(mirror: Path, checkout: Path) -> None:
+    """A mirror that is whole, without what a killed run left in it."""
+    if not mirror.exists():
+        fresh = mirror.with_suffix(".new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        await git.git("init", "--quiet", "--bare", "--template=", ".", directory=fresh)
+        fresh.rename(mirror)
+    for lock in [*mirror.glob("*.lock"), *(mirror / "refs").rglob("*.lock")]:
+        lock.unlink(missing_ok=True)
+    shutil.rmtree(checkout, ignore_errors=True)
+    await git.git("worktree", "prune", directory=mirror)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    revision: str
+    branch: str | None
+    prefix: str = ""
+
+
+async def _from_address(mirror: Path, address: str, ref: str | None) -> _Wanted:
+    try:
+        return _Wanted(*await git.fetch_all(mirror, source=address, ref=ref))
+    except GitFailed as failure:
+        raise _unknown_ref(failure, address, ref) from failure
+
+
+async def _from_folder(mirror: Path, directory: Path, ref: str | None) -> _Wanted:
+    place = ("rev-parse", "--path-format=absolute", "--git-common-dir")
+    repository, prefix = await git.both(
+        git.git(*place, directory=directory), git.git("rev-parse", "--show-prefix", directory=directory)
+    )
+    try:
+        revision, branch = await git.resolve(ref or "HEAD", directory=directory)
+    except GitFailed as failure:
+        raise _unknown_ref(failure, str(directory), ref) from failure
+    await git.fetch_commit(mirror, source=os.fsdecode(repository.removesuffix(b"\n")), commit=revision)
+    return _Wanted(revision, branch, os.fsdecode(prefix.removesuffix(b"\n")))
+
+
+def _unknown_ref(failure: GitFailed, source: str, ref: str | None) -> TargetRefused:
+    refused = git.refusal(failure, source)
+    is_about_ref = not failure.errors or re.search(
+        r"couldn't find remote ref (?!HEAD)|is no ref|Needed a single", failure.errors
+    )
+    if ref is None or not is_about_ref or isinstance(refused, TemporaryFailure):
+        return refused
+    return TargetRefused(f"{_shown(ref)} names no commit in {git.mask(source)}: git ls-remote shows what there is")

@@ -1,0 +1,563 @@
+"""Snapshots of real repositories: the copy is the target, the target is left alone, and what cannot be is refused."""
+
+import asyncio
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tasks.adapters import snapshots
+from tasks.adapters.snapshots import Snapshot, TargetRefused, TemporaryFailure, open_snapshot
+
+ROOT = Path(snapshots.__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _neutral_git(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    for name, value in {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null", "no_proxy": "*"}.items():
+        monkeypatch.setenv(name, value)
+
+
+def git(repository: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "protocol.file.allow=always")
+    done = subprocess.run(["git", *identity, *arguments], cwd=repository, capture_output=True, check=True)
+    return os.fsdecode(done.stdout).strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    path = tmp_path / "shop"
+    path.mkdir()
+    git(path, "init", "-q", "-b", "main")
+    (path / "a.txt").write_text("one\n")
+    (path / "run.sh").write_text("#!/bin/sh\n")
+    (path / "run.sh").chmod(0o755)
+    (path / "sub").mkdir()
+    (path / "sub" / "b.txt").write_text("two\n")
+    (path / ".gitignore").write_text("*.log\n")
+    git(path, "add", ".")
+    git(path, "commit", "-q", "-m", "first")
+    return path
+
+
+def take(target: str | Path, state: Path, *, ref: str | None = None) -> Snapshot:
+    async def open_once() -> Snapshot:
+        async with open_snapshot(str(target), ref=ref, state=state) as snapshot:
+            return snapshot
+
+    return asyncio.run(open_once())
+
+
+def contents(tree: Path) -> dict[str, tuple[bytes, bool]]:
+    """Every file of a folder with its content (a symlink's target) and whether it may be executed."""
+    found: dict[str, tuple[bytes, bool]] = {}
+    for folder, folders, files in os.walk(tree):
+        folders[:] = [name for name in folders if name not in (".git", "node_modules")]
+        for name in files + [name for name in folders if Path(folder, name).is_symlink()]:
+            path = Path(folder, name)
+            is_link = path.is_symlink()
+            content = os.fsencode(os.readlink(path)) if is_link else path.read_bytes()
+            is_executable = not is_link and bool(path.stat().st_mode & stat.S_IXUSR)
+            found[str(path.relative_to(tree))] = (content, is_executable)
+    return found
+
+
+def refused(target: str | Path, state: Path, *, ref: str | None = None) -> str:
+    with pytest.raises(TargetRefused) as caught:
+        take(target, state, ref=ref)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+class TestFolder:
+    def test_everything_git_would_commit(self, repository: Path, tmp_path: Path) -> None:
+        """The tree holds tracked and untracked files, as they are in the work tree, and no ignored ones."""
+        (repository / "a.txt").write_text("changed\n")
+        (repository / "new.txt").write_text("new\n")
+        (repository / "x.log").write_text("ignored\n")
+        snapshot = take(repository, tmp_path / "state")
+
+        expected = contents(repository)
+        del expected["x.log"]
+        assert expected == contents(snapshot.tree)
+        assert expected.keys() == snapshot.files.keys()
+        assert ("shop", str(repository), "main", True) == (
+            snapshot.name,
+            snapshot.source,
+            snapshot.branch,
+            snapshot.is_dirty,
+        )
+        assert git(repository, "rev-parse", "HEAD") == snapshot.revision
+        assert () == snapshot.notes
+        assert snapshot.caches.is_dir() and snapshot.environments.is_dir()
+
+    def test_target_is_left_alone(self, repository: Path, tmp_path: Path) -> None:
+        """Neither the target's files nor anything inside its .git is written, with and without a ref."""
+        os.utime(repository / "a.txt")  # what makes `git status` want to refresh the index
+
+        def state_of_all() -> dict[str, int]:
+            return {str(path): path.lstat().st_mtime_ns for path in repository.rglob("*")}
+
+        before = state_of_all()
+        take(repository, tmp_path / "state")
+        take(repository, tmp_path / "state", ref="main")
+
+        assert before == state_of_all()
+
+    def test_clean(self, repository: Path, tmp_path: Path) -> None:
+        """A work tree that equals its commit is clean, and a missing tracked file makes it dirty."""
+        assert not take(repository, tmp_path / "state").is_dirty
+        (repository / "a.txt").unlink()
+        snapshot = take(repository, tmp_path / "state")
+        assert snapshot.is_dirty and "a.txt" not in snapshot.files
+
+    def test_part_of_a_repository(self, repository: Path, tmp_path: Path) -> None:
+        """A folder inside a repository is a target of its own, also at a ref, and also through a symlink."""
+        (repository / "a.txt").write_text("changed\n")
+        (tmp_path / "link").symlink_to(repository / "sub")
+        for target, ref in [(repository / "sub", None), (repository / "sub", "main"), (tmp_path / "link", None)]:
+            snapshot = take(target, tmp_path / "state", ref=ref)
+            assert (["b.txt"], False) == (list(snapshot.files), snapshot.is_dirty)
+
+    def test_no_commits(self, tmp_path: Path) -> None:
+        """A repository without commits is taken as it stands."""
+        (tmp_path / "new").mkdir()
+        git(tmp_path / "new", "init", "-q", "-b", "main")
+        (tmp_path / "new" / "a").write_text("x")
+        snapshot = take(tmp_path / "new", tmp_path / "state")
+
+        assert ("uncommitted", "main", True, ["a"]) == (
+            snapshot.revision,
+            snapshot.branch,
+            snapshot.is_dirty,
+            list(snapshot.files),
+        )
+
+    def test_detached(self, repository: Path, tmp_path: Path) -> None:
+        """A detached head is on no branch."""
+        git(repository, "checkout", "-q", "--detach")
+        assert take(repository, tmp_path / "state").branch is None
+
+    def test_relative_and_dashed_target(
+        self, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A target may be relative, and one that begins with a dash is never an option."""
+        repository.rename(tmp_path / "--help")
+        monkeypatch.chdir(tmp_path)
+        assert 4 == len(take("--help", tmp_path / "state").files)
+        assert "-u does not exist" in refused("-u", tmp_path / "state")
+        assert "--all names no commit" in refused("--help", tmp_path / "state", ref="--all")
+
+    def test_hook_environment(self, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A snapshot taken inside another repository's git hook is still of its own target."""
+        monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+        assert 4 == len(take(repository, tmp_path / "state").files)
+
+    def test_no_program_of_the_target_runs(self, repository: Path, tmp_path: Path) -> None:
+        """Hooks and monitors configured in the target are not run."""
+        trap = repository / ".git" / "hooks" / "post-checkout"
+        trap.write_text(f"#!/bin/sh\ntouch '{tmp_path}/trapped'\n")
+        trap.chmod(0o755)
+        git(repository, "config", "core.fsmonitor", str(trap))
+        git(repository, "config", "core.hooksPath", str(trap.parent))
+        take(repository, tmp_path / "state")
+        take(repository, tmp_path / "state", ref="main")
+
+        assert not (tmp_path / "trapped").exists()
+
+
+class TestNames:
+    def test_any_bytes(self, repository: Path, tmp_path: Path) -> None:
+        """Names may hold spaces, line breaks, Unicode and bytes that are no text."""
+        for name in ("with space", "line\nbreak", "töpf ✓", "no\udcfftext", '"quoted"', "-dash"):
+            (repository / name).write_text(name, errors="surrogateescape")
+        git(repository, "add", ".")
+        (repository / "un\udcfetracked\n").write_text("x")
+        snapshot = take(repository, tmp_path / "state")
+
+        assert contents(repository) == contents(snapshot.tree)
+        assert contents(repository) == contents(take(repository, tmp_path / "state").tree)
+
+    def test_symlinks(self, repository: Path, tmp_path: Path) -> None:
+        """Symlinks that stay inside are kept; those that lead outside are left out and named."""
+        inside = {"good": "a.txt", "sub/up": "../a.txt", "dangling": "nowhere", "folder": "sub"}
+        outside = {"abs": "/etc/passwd", "up": "../secret", "sub/upper": "../../secret", "wind": "folder/../../secret"}
+        for path, target in (inside | outside).items():
+            (repository / path).symlink_to(target)
+        snapshot = take(repository, tmp_path / "state")
+
+        assert set(inside) == {path for path in snapshot.files if (snapshot.tree / path).is_symlink()}
+        assert set() == set(outside) & set(snapshot.files)
+        assert [f"symlink {path} leads out of the target and was left out" for path in sorted(outside)] == list(
+            snapshot.notes
+        )
+
+    def test_folder_turned_symlink(self, repository: Path, tmp_path: Path) -> None:
+        """Tracked files are not read through a symlink that took their folder's place."""
+        (tmp_path / "outside").mkdir()
+        (tmp_path / "outside" / "b.txt").write_text("secret\n")
+        shutil.rmtree(repository / "sub")
+        (repository / "sub").symlink_to(tmp_path / "outside")
+        snapshot = take(repository, tmp_path / "state")
+
+        assert {".gitignore", "a.txt", "run.sh"} == snapshot.files.keys() == contents(snapshot.tree).keys()
+
+    def test_special_files(self, repository: Path, tmp_path: Path) -> None:
+        """A pipe in the work tree is no file and does not hang the run."""
+        os.mkfifo(repository / "pipe")
+        assert "pipe" not in take(repository, tmp_path / "state").files
+
+    def test_lfs_pointers(self, repository: Path, tmp_path: Path) -> None:
+        """Pointers that stand for content are counted and the remedy named, on every run."""
+        pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12345\n"
+        (repository / "big.bin").write_text(pointer)
+        expected = ("1 files are Git LFS pointers, not their content: git lfs pull",)
+
+        assert expected == take(repository, tmp_path / "state").notes
+        assert expected == take(repository, tmp_path / "state").notes
+
+    def test_submodules(self, repository: Path, tmp_path: Path) -> None:
+        """A submodule's files are part of the tree once it is checked out, else it is named with the remedy."""
+        outer = tmp_path / "outer"
+        outer.mkdir()
+        git(outer, "init", "-q", "-b", "main")
+        git(outer, "submodule", "--quiet", "add", str(repository), "part")
+        git(outer, "commit", "-q", "-m", "with a part")
+        snapshot = take(outer, tmp_path / "state")
+        assert {".gitmodules", "part/a.txt", "part/run.sh", "part/.gitignore", "part/sub/b.txt"} == set(snapshot.files)
+
+        git(outer, "submodule", "--quiet", "deinit", "--all")
+        snapshot = take(outer, tmp_path / "state")
+        assert {".gitmodules"} == set(snapshot.files)
+        assert ("submodule part is not checked out and was left out: git submodule update --init",) == snapshot.notes
+
+    def test_nested_repository(self, repository: Path, tmp_path: Path) -> None:
+        """A repository that merely lies inside is named and left out."""
+        (repository / "inner").mkdir()
+        git(repository / "inner", "init", "-q")
+        (repository / "inner" / "x").write_text("x")
+        assert ("inner/ is a git repository of its own and was left out",) == take(repository, tmp_path / "s").notes
+
+
+class TestSlots:
+    def test_two_at_once(self, repository: Path, tmp_path: Path) -> None:
+        """Two runs at once have slots of their own, and a later run has the first again."""
+
+        async def open_two() -> tuple[Path, Path]:
+            async with (
+                open_snapshot(str(repository), ref=None, state=tmp_path / "state") as one,
+                open_snapshot(str(repository), ref=None, state=tmp_path / "state") as other,
+            ):
+                return one.tree, other.tree
+
+        one, other = asyncio.run(open_two())
+
+        assert one != other and contents(one) == contents(other)
+        assert one == take(repository, tmp_path / "state").tree
+
+    def test_what_a_tool_did_is_undone(self, repository: Path, tmp_path: Path) -> None:
+        """Files a tool changed, added, removed or replaced are as they were; environments are left alone."""
+        tree = take(repository, tmp_path / "state").tree
+        before = contents(tree)
+        (tree / "a.txt").write_text("formatted")
+        (tree / "run.sh").unlink()
+        (tree / ".gitignore").chmod(0o755)
+        (tree / "built" / "deep").mkdir(parents=True)
+        (tree / "built" / "deep" / "x").write_text("x")
+        (tree / "node_modules" / "left").mkdir(parents=True)
+        (tmp_path / "outside").mkdir()
+        shutil.rmtree(tree / "sub")
+        (tree / "sub").symlink_to(tmp_path / "outside")
+        take(repository, tmp_path / "state")
+
+        assert before == contents(tree)
+        assert not (tree / "built").exists() and (tree / "node_modules" / "left").is_dir()
+        assert [] == list((tmp_path / "outside").iterdir())
+
+    def test_linked_copies_are_not_written_through(self, repository: Path, tmp_path: Path) -> None:
+        """A file a tool linked into a store of its own keeps the content it had there."""
+        tree = take(repository, tmp_path / "state").tree
+        os.link(tree / "a.txt", tmp_path / "store")
+        (repository / "a.txt").write_text("changed\n")
+        take(repository, tmp_path / "state")
+
+        assert ("one\n", "changed\n") == ((tmp_path / "store").read_text(), (tree / "a.txt").read_text())
+
+    @pytest.mark.parametrize("ref", [None, "main"])
+    def test_unchanged_files_are_not_touched(self, repository: Path, tmp_path: Path, ref: str | None) -> None:
+        """Equal content keeps its file and modification time, for the sake of the tools' caches."""
+        tree = take(repository, tmp_path / "state", ref=ref).tree
+        before = (tree / "a.txt").stat()
+        (repository / "run.sh").write_text("#!/bin/sh\ntrue\n")
+        git(repository, "commit", "-q", "-a", "-m", "second")
+        os.utime(repository / "a.txt")
+        after = (take(repository, tmp_path / "state", ref=ref).tree / "a.txt").stat()
+
+        assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+        assert "#!/bin/sh\ntrue\n" == (tree / "run.sh").read_text()
+
+    @pytest.mark.parametrize(
+        "manifest", [None, "", "{", "[]", '{"version": 1, "files": {"a.txt": [1]}}', '{"version": 7}']
+    )
+    def test_broken_manifest(self, repository: Path, tmp_path: Path, manifest: str | None) -> None:
+        """Without a manifest that can be read everything is compared by content."""
+        tree = take(repository, tmp_path / "state").tree
+        before = contents(tree)
+        (tree / "a.txt").write_text("ONE\n")
+        path = tree.parent / "manifest.json"
+        path.unlink() if manifest is None else path.write_text(manifest)
+        take(repository, tmp_path / "state")
+
+        assert before == contents(tree)
+
+    def test_killed_in_the_middle(self, tmp_path: Path) -> None:
+        """A sync killed with -9 leaves a slot that the next run takes and repairs."""
+        repository = tmp_path / "many"
+        repository.mkdir()
+        git(repository, "init", "-q")
+        for number in range(400):
+            (repository / f"{number}").write_text(f"{number}\n" * 5000)
+        script = (
+            "import asyncio, sys; from pathlib import Path; from tasks.adapters.snapshots import open_snapshot\n"
+            "async def main():\n"
+            "    async with open_snapshot(sys.argv[1], ref=None, state=Path(sys.argv[2])): await asyncio.sleep(60)\n"
+            "asyncio.run(main())"
+        )
+        (slot,) = [tmp_path / "state" / "targets" / f"many-{snapshots._short_hash(str(repository))}" / "slot-0"]
+        with subprocess.Popen(
+            [sys.executable, "-c", script, repository, tmp_path / "state"], env=os.environ | {"PYTHONPATH": str(ROOT)}
+        ) as running:
+            until(lambda: (slot / "tree" / "1").exists())
+            running.send_signal(signal.SIGKILL)
+        assert not (slot / "manifest.json").exists()
+        snapshot = take(repository, tmp_path / "state")
+
+        assert slot / "tree" == snapshot.tree
+        assert contents(repository) == contents(snapshot.tree)
+
+    def test_cancelled(self, repository: Path, tmp_path: Path) -> None:
+        """A cancelled opening leaves the slot free for the next run."""
+
+        async def cancel_at_once() -> None:
+            async def hold() -> None:
+                async with open_snapshot(str(repository), ref=None, state=tmp_path / "state"):
+                    await asyncio.Event().wait()
+
+            task = asyncio.create_task(hold())
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+        asyncio.run(cancel_at_once())
+
+        assert "slot-0" == take(repository, tmp_path / "state").tree.parent.name
+
+    def test_unwritable_state(self, repository: Path, tmp_path: Path) -> None:
+        """A state folder that cannot be written is named."""
+        (tmp_path / "state").write_text("a file")
+        assert f"{tmp_path}/state" in refused(repository, tmp_path / "state")
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "the condition was not met in time"
+        time.sleep(0.001)
+
+
+class TestRefsAndAddresses:
+    def test_ref_of_a_folder(self, repository: Path, tmp_path: Path) -> None:
+        """A ref's tree is taken, not the work tree; branch, tag, short hash and ancestry all name one."""
+        first = git(repository, "rev-parse", "HEAD")
+        git(repository, "tag", "-a", "v1", "-m", "v1")
+        (repository / "a.txt").write_text("second\n")
+        git(repository, "commit", "-q", "-a", "-m", "second")
+        (repository / "a.txt").write_text("not committed\n")
+
+        for ref, branch, text in [("main", "main", "second\n"), ("v1", None, "one\n"), ("main~1", None, "one\n")]:
+            snapshot = take(repository, tmp_path / "state", ref=ref)
+            assert (branch, False, text) == (
+                snapshot.branch,
+                snapshot.is_dirty,
+                (snapshot.tree / "a.txt").read_text(),
+            )
+        assert first == take(repository, tmp_path / "state", ref=first[:8]).revision
+
+    def test_address(self, repository: Path, tmp_path: Path) -> None:
+        """An address is fetched and its default branch taken; what was pushed since is there the next time."""
+        address = f"file://{repository}"
+        snapshot = take(address, tmp_path / "state")
+        assert ("shop", address, "main", contents(repository)) == (
+            snapshot.name,
+            snapshot.source,
+            snapshot.branch,
+            contents(snapshot.tree),
+        )
+        git(repository, "checkout", "-q", "-b", "topic")
+        (repository / "a.txt").write_text("topic\n")
+        git(repository, "commit", "-q", "-a", "-m", "topic")
+        git(repository, "update-ref", "refs/pull/7/head", "topic")
+        git(repository, "checkout", "-q", "main")
+
+        assert "one\n" == (take(address, tmp_path / "state").tree / "a.txt").read_text()
+        for ref, branch in [("topic", "topic"), ("refs/pull/7/head", None), ("pull/7/head", None)]:
+            snapshot = take(address, tmp_path / "state", ref=ref)
+            assert (branch, "topic\n") == (snapshot.branch, (snapshot.tree / "a.txt").read_text())
+
+    def test_bare_repository(self, repository: Path, tmp_path: Path) -> None:
+        """A bare repository is delivered by its address or at a ref, and refused as a folder."""
+        git(tmp_path, "clone", "-q", "--bare", str(repository), "bare.git")
+        shutil.copytree(tmp_path / "bare.git", tmp_path / "bare")
+
+        assert 4 == len(take(tmp_path / "bare.git", tmp_path / "state").files)
+        assert 4 == len(take(tmp_path / "bare", tmp_path / "state", ref="main").files)
+        assert "add --ref" in refused(tmp_path / "bare", tmp_path / "state")
+
+    def test_nothing_is_left_of_the_work_tree(self, repository: Path, tmp_path: Path) -> None:
+        """The temporary work tree is gone afterwards, also one that a killed run left."""
+        slot = take(repository, tmp_path / "state", ref="main").tree.parent
+        (mirror,) = (tmp_path / "state" / "mirrors").glob("*.git")
+        assert 1 == git(mirror, "worktree", "list", "--porcelain").count("worktree ")
+        git(mirror, "worktree", "add", "-q", "--detach", str(slot / "checkout"), git(repository, "rev-parse", "main"))
+        (mirror / "packed-refs.lock").touch()
+        take(repository, tmp_path / "state", ref="main")
+
+        assert not (slot / "checkout").exists()
+        assert 1 == git(mirror, "worktree", "list", "--porcelain").count("worktree ")
+
+    def test_linked_work_tree(self, repository: Path, tmp_path: Path) -> None:
+        """A linked work tree is a target like any other."""
+        git(repository, "worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
+        assert "side" == take(tmp_path / "side", tmp_path / "state").branch
+        assert "side" == take(tmp_path / "side", tmp_path / "state", ref="HEAD").branch
+
+    def test_two_addresses_at_once(self, repository: Path, tmp_path: Path) -> None:
+        """Two runs that fetch the same address at once do not disturb each other."""
+
+        async def open_two() -> tuple[dict[str, tuple[bytes, bool]], ...]:
+            async def one() -> dict[str, tuple[bytes, bool]]:
+                async with open_snapshot(f"file://{repository}", ref=None, state=tmp_path / "state") as snapshot:
+                    return contents(snapshot.tree)
+
+            return await asyncio.gather(one(), one())
+
+        assert (contents(repository),) * 2 == asyncio.run(open_two())
+
+
+class TestRefusals:
+    def test_unknown_ref(self, repository: Path, tmp_path: Path) -> None:
+        """A ref nobody knows is refused by name, for a folder and for an address."""
+        for target in (str(repository), f"file://{repository}"):
+            assert f"nope names no commit in {target}" in refused(target, tmp_path / "state", ref="nope")
+
+    def test_folder_not_at_ref(self, repository: Path, tmp_path: Path) -> None:
+        """A folder the ref does not have is refused."""
+        (repository / "later").mkdir()
+        assert "later/ is no folder at main" in refused(repository / "later", tmp_path / "state", ref="main")
+
+    def test_no_repository(self, tmp_path: Path) -> None:
+        """What is no repository, no folder or not there at all is refused, each in its own words."""
+        (tmp_path / "plain").mkdir()
+        (tmp_path / "file").write_text("x")
+        state = tmp_path / "state"
+
+        assert "is not a git repository: run git init" in refused(tmp_path / "plain", state)
+        assert "is not a folder" in refused(tmp_path / "file", state)
+        assert "does not exist" in refused(tmp_path / "gone", state)
+        assert "does not exist" in refused("ext::sh -c true", state)
+        assert "does not exist" in refused("a\nb", state)
+
+    def test_empty_address(self, tmp_path: Path) -> None:
+        """An address without commits is refused."""
+        git(tmp_path, "init", "-q", "--bare", "empty.git")
+        assert "has no commits yet" in refused(tmp_path / "empty.git", tmp_path / "state")
+
+    def test_unreachable(self, tmp_path: Path) -> None:
+        """An address that does not answer is a temporary failure and never shows credentials."""
+        with pytest.raises(TemporaryFailure) as caught:
+            take("https://user:hunter2@127.0.0.1:1/x.git", tmp_path / "state")
+
+        assert "https://***@127.0.0.1:1/x.git could not be reached" in str(caught.value)
+        assert "hunter2" not in str(caught.value)
+
+    def test_no_git(self, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A machine without git is told to install it."""
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert "install git" in refused(repository, tmp_path / "state")
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+    def test_dubious_ownership(self, repository: Path, tmp_path: Path) -> None:
+        """A repository of another user is refused with the command that trusts it."""
+        os.chown(repository, 12345, 12345)
+        os.chown(repository / ".git", 12345, 12345)
+        for ref in (None, "main"):
+            assert f"safe.directory '{repository}'" in refused(repository, tmp_path / "state", ref=ref)
+
+
+PATHS = ["a", "b", "d/a", "d/e/c", "ü\udcff", "x y"]
+EDIT = st.tuples(
+    st.sampled_from(["write", "write", "delete", "rename", "mode", "link", "stage", "commit", "sync", "tool"]),
+    st.sampled_from(PATHS),
+    st.sampled_from(PATHS),
+    st.sampled_from(["", "one", "two", "three\n"]),
+)
+
+
+class TestLaw:
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(edits=st.lists(EDIT, max_size=12))
+    def test_tree_equals_work_tree(self, edits: list[tuple[str, str, str, str]]) -> None:
+        """Whatever was done to the work tree or to the copy, the next snapshot equals what git lists."""
+        with tempfile.TemporaryDirectory() as folder:
+            repository, state = Path(folder, "r"), Path(folder, "state")
+            repository.mkdir()
+            git(repository, "init", "-q")
+            for edit in edits:
+                apply(repository, state, *edit)
+            snapshot = take(repository, state)
+
+            listed = git(repository, "ls-files", "-z", "-c", "-o", "--exclude-standard").split("\0")
+            expected = {path: each for path, each in contents(repository).items() if path in listed}
+            assert expected == contents(snapshot.tree)
+            assert expected.keys() == snapshot.files.keys()
+
+
+def apply(repository: Path, state: Path, action: str, path: str, other: str, text: str) -> None:
+    one, two = repository / path, repository / other
+    try:
+        match action:
+            case "write":
+                one.parent.mkdir(parents=True, exist_ok=True)
+                one.write_text(text)
+            case "delete":
+                one.unlink()
+            case "rename":
+                two.parent.mkdir(parents=True, exist_ok=True)
+                one.rename(two)
+            case "mode":
+                one.chmod(0o755 if text else 0o644)
+            case "link":
+                one.symlink_to("a")
+            case "stage":
+                git(repository, "add", "-A")
+            case "commit":
+                git(repository, "commit", "-q", "--allow-empty", "-a", "-m", "x")
+            case "sync":
+                take(repository, state)
+            case "tool":
+                apply(take(repository, state).tree, state, "write", path, other, text)
+    except OSError:
+        return  # The edit made no sense here, as edits do not always.
