@@ -4,8 +4,10 @@ One folder holds everything (snapshots, environments, caches, results, reports, 
 look at it, move it or delete it whole. A reader never sees half a file: content is written beside and renamed.
 """
 
+import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +16,9 @@ def state_home(environment: Mapping[str, str] = os.environ) -> Path:
     """$TOWPATH_HOME, else $XDG_STATE_HOME/towpath, else ~/.local/state/towpath."""
     if chosen := environment.get("TOWPATH_HOME"):
         return Path(chosen).expanduser().absolute()
-    base = environment.get("XDG_STATE_HOME") or str(Path(environment.get("HOME", "~")).expanduser() / ".local" / "state")
+    base = environment.get("XDG_STATE_HOME") or str(
+        Path(environment.get("HOME", "~")).expanduser() / ".local" / "state"
+    )
     return Path(base) / "towpath"
 
 
@@ -30,3 +34,24 @@ def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> 
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def file_digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file or folder a second name without copying its content where the file system can."""
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=link_or_copy_file, dirs_exist_ok=True)
+    elif source.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        link_or_copy_file(str(source), str(target))
+
+
+def link_or_copy_file(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

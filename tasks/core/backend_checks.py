@@ -67,7 +67,7 @@ def _checks(project: Backend, discovery: Discovery, settings: Settings) -> list[
 
 def other_folders(path: str, discovery: Discovery) -> tuple[str, ...]:
     """Folders of the target's other projects, whose files this project's checks do not read."""
-    paths = {project.path for project in (*discovery.backends, *discovery.frontends)}
+    paths = {project.path for project in discovery.backends} | {project.path for project in discovery.frontends}
     return tuple(sorted(other for other in paths if other != path and not is_within(path, other)))
 
 

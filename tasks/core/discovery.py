@@ -40,7 +40,7 @@ def discover(texts: Texts, settings: ProjectSettings) -> Discovery:
     kept = sorted(folders - left_out.keys())
     troubles: list[Trouble] = []
     backends = [found for folder in kept if (found := _backend(texts, folder, folders, troubles))]
-    frontends = [found for folder in kept if (found := _frontend(texts, folder, troubles))]
+    frontends = [project for folder in kept if (project := _frontend(texts, folder, troubles))]
     images = _images(texts, settings, left_out)
     return Discovery(tuple(backends), tuple(frontends), images, left_out, tuple(troubles))
 

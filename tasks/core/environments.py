@@ -42,7 +42,11 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """One environment to build: `root` is the folder it belongs to, `tools` the packages Towpath adds when absent."""
+    """One environment to build.
+
+    `root` is the folder it belongs to, `folders` those of the projects that use it, `tools` the packages (name,
+    version) Towpath adds when they are absent.
+    """
 
     id: str
     kind: EnvironmentKind
@@ -50,10 +54,11 @@ class Environment:
     manager: Manager
     steps: tuple[Step, ...]
     inputs: tuple[str, ...]
+    folders: tuple[str, ...]
     tools: tuple[tuple[str, str], ...] = ()
 
     def fingerprint(self, files: Mapping[str, str], *, machine: str) -> str:
-        """Hash over the inputs' content, the commands and what `machine` says of interpreters and platform."""
+        """Hash over the inputs' content (path -> hash), the commands, and what `machine` says of the platform."""
         content = {path: files[path] for path in self.inputs if path in files}
         steps = [(step.argv, dict(step.variables)) for step in self.steps]
         return digest([self.id, self.kind, content, steps, self.tools, machine])
@@ -74,6 +79,7 @@ def python_environment(backends: Iterable[Backend], *, python: str, tools: Itera
         manager=first.manager,
         steps=_python_steps(projects, python),
         inputs=_python_inputs(projects),
+        folders=tuple(project.path for project in projects),
         tools=tuple(tools),
     )
 
@@ -157,6 +163,7 @@ def node_environment(frontends: Iterable[Frontend]) -> Environment:
         manager=first.manager,
         steps=(Step((*runner(first.manager, first.manager_version), *_node_install(first)), _node_variables(first)),),
         inputs=tuple(sorted(inputs)),
+        folders=tuple(project.path for project in projects),
     )
 
 

@@ -52,7 +52,8 @@ class PlannedCheck:
     """One check of a plan.
 
     `settled` is the outcome of a check that needs no run: switched off, nothing to check, or a manifest that is
-    broken. `follows` is the check whose measurements this one judges.
+    broken. `follows` is the check whose measurements this one judges. `reproduce` is the command a person types to see
+    the same.
     """
 
     id: str
@@ -64,8 +65,10 @@ class PlannedCheck:
     paths: tuple[str, ...] = (".",)
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     program: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
     timeout_seconds: float = 1800.0
     why: str = ""
+    reproduce: str = ""
     settled: Outcome | None = None
     follows: str | None = None
     minimum_percent: float = 0.0

@@ -4,7 +4,7 @@ Every check that could be expected appears in the plan: one that will not run is
 report never leaves a reader wondering whether mypy passed or was forgotten.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from tasks.core.backend_checks import plan_backends
@@ -13,6 +13,7 @@ from tasks.core.frontend_checks import plan_frontends
 from tasks.core.outcome import Outcome, Verdict
 from tasks.core.plan import CheckKind, Inputs, Plan, PlannedCheck
 from tasks.core.projects import Discovery, Image, Trouble
+from tasks.core.reproduction import reproduce
 from tasks.core.settings import CheckSettings, ImageSettings, Settings, SettingsRefused
 
 
@@ -25,7 +26,9 @@ def make_plan(discovery: Discovery, settings: Settings) -> Plan:
     decided = [_with_settings(check, settings) for check in [*found, *own]]
     used = {check.environment for check in decided if check.settled is None}
     kept = tuple(place for place in [*environments, *node_environments] if place.id in used)
-    return Plan(kept, tuple(decided), _notes(discovery))
+    managers = {place.id: place.manager for place in kept}
+    said = tuple(replace(check, reproduce=reproduce(check, managers.get(check.environment or ""))) for check in decided)
+    return Plan(kept, said, _notes(discovery))
 
 
 def _notes(discovery: Discovery) -> tuple[str, ...]:
@@ -102,7 +105,8 @@ def _with_settings(check: PlannedCheck, settings: Settings) -> PlannedCheck:
     chosen = settings.checks.get(check.id) or settings.checks.get(check.id.rpartition("/")[2])
     if chosen is None:
         return check
-    timed = replace(check, timeout_seconds=chosen.timeout_seconds or check.timeout_seconds)
+    seconds = chosen.timeout_seconds or check.timeout_seconds
+    timed = replace(check, timeout_seconds=seconds, variables=chosen.environment)
     if chosen.enabled is False:
         return replace(timed, settled=Outcome(Verdict.SKIPPED, f"switched off in the configuration: {chosen.reason}"))
     is_dormant = chosen.enabled and check.settled is not None and check.settled.verdict is Verdict.SKIPPED

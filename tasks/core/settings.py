@@ -94,6 +94,7 @@ class CheckSettings(_Section):
     reason: str = Field("", description="why it is switched off; asked for, and shown in every report")
     command: tuple[str, ...] = Field((), description="program and arguments of an own check; no shell")
     directory: str = Field(".", description="folder an own check runs in")
+    environment: Mapping[str, str] = Field({}, description="variables the check sees beside the common few")
     inputs: tuple[str, ...] = Field((), description="patterns of files an own check reads; empty means all (`*` also crosses folders)")
     timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] | None = Field(
         None, description="seconds it may take; unset means run.check_timeout_seconds"
@@ -195,7 +196,7 @@ def _nearest(location: tuple[int | str, ...]) -> str:
 def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
     if not location:
         return Settings
-    named = {"images": ImageSettings, "checks": CheckSettings}
+    named: dict[str, type[BaseModel]] = {"images": ImageSettings, "checks": CheckSettings}
     if location[0] in named:
         return named[str(location[0])]
     found = Settings.model_fields[str(location[0])].annotation

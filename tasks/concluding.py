@@ -1,0 +1,51 @@
+"""The end of a run: its report, and the state Prefect shows."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect.client.schemas.objects import State, StateType
+from prefect.states import Completed, Failed
+
+from tasks.core.outcome import Verdict
+from tasks.core.plan import Plan
+from tasks.core.results import CheckResult, Report, gate
+from tasks.opening import run_page
+from tasks.workplace import Workplace
+
+
+def conclude_run(place: Workplace, plan: Plan, results: Iterable[CheckResult]) -> Report:
+    """The report of a run: the gate's verdict over all its checks."""
+    checks = tuple(results)
+    decision = gate(checks)
+    snapshot = place.snapshot
+    return Report(
+        target=snapshot.source,
+        name=place.settings.name or snapshot.name,
+        revision=snapshot.revision,
+        dirty=snapshot.is_dirty,
+        verdict=decision.verdict,
+        reason=decision.reason,
+        seconds=round((datetime.now(UTC) - place.started).total_seconds(), 3),
+        started=place.started.isoformat(timespec="seconds"),
+        run=run_page(place.run_id),
+        folder=str(place.folder),
+        notes=plan.notes,
+        checks=checks,
+    )
+
+
+def final_state(report: Report) -> State[Any]:
+    """The state of the flow run: red for a failure, red and named Error where something could not be done."""
+    match report.verdict:
+        case Verdict.PASSED | Verdict.SKIPPED:
+            return Completed(message=report.reason)
+        case Verdict.FAILED:
+            return Failed(message=report.reason)
+        case Verdict.ERROR:
+            return State(type=StateType.FAILED, name="Error", message=report.reason)
+
+
+def refused(reason: Exception) -> State[Any]:
+    """The state of a run that could not begin, with the one line that says why."""
+    return State(type=StateType.FAILED, name="Error", message=str(reason), data=reason)

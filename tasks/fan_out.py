@@ -1,0 +1,133 @@
+"""Running a plan: environments first, each check as soon as its own is ready, as many at once as there are turns.
+
+Every check of the plan ends in a result. By default all are collected; with fail-fast the first that blocks ends the
+others, and what did not run is an error, since nobody knows how it would have ended.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping
+from typing import Any, cast
+
+from prefect.client.schemas.objects import State
+
+from tasks.adapters.environments import Built
+from tasks.adapters.programs import ProgramMissing
+from tasks.checking import order_check, run_check
+from tasks.core.conclusion import judge_coverage
+from tasks.core.environments import Environment
+from tasks.core.outcome import Outcome, Verdict
+from tasks.core.plan import CheckKind, Plan, PlannedCheck
+from tasks.core.results import CheckResult, result_of
+from tasks.imaging import order_image, run_image_check
+from tasks.preparing import prepare_environment
+from tasks.reporting import keep_files
+from tasks.request import CiRequest, MayLack
+from tasks.retrying import PermanentError, TemporaryError
+from tasks.watching import CheckEnded, CheckStarted, tell
+from tasks.workplace import Workplace
+
+Environments = Mapping[str, "asyncio.Task[Built | Outcome]"]
+
+
+async def run_plan(plan: Plan, place: Workplace, request: CiRequest) -> tuple[CheckResult, ...]:
+    """A result for every check of the plan, in the plan's order."""
+    environments = {wanted.id: asyncio.create_task(_prepared(wanted, place)) for wanted in plan.environments}
+    running = [asyncio.create_task(_run_one(check, environments, place, request)) for check in plan.to_run()]
+    try:
+        if _is_fail_fast(place, request):
+            await _until_blocked(running)
+        else:
+            await asyncio.gather(*running)
+    finally:
+        await _end([*running, *environments.values()])
+    results = {check.id: _announced(result_of(check.id, check.settled)) for check in plan.checks if check.settled}
+    for check, task in zip(plan.to_run(), running, strict=True):
+        results[check.id] = _not_run(check) if task.cancelled() else task.result()
+    for check in plan.checks:
+        if check.id not in results:
+            results[check.id] = _announced(_coverage(check, results))
+    return tuple(results[check.id] for check in plan.checks)
+
+
+def _is_fail_fast(place: Workplace, request: CiRequest) -> bool:
+    return place.settings.run.fail_fast if request.fail_fast is None else request.fail_fast
+
+
+async def _until_blocked(running: Iterable["asyncio.Task[CheckResult]"]) -> None:
+    for ended in asyncio.as_completed(running):
+        if (await ended).verdict.blocks:
+            return
+
+
+async def _end(tasks: Iterable["asyncio.Task[CheckResult] | asyncio.Task[Built | Outcome]"]) -> None:
+    """Cancel what still runs and wait until its tools are gone."""
+    left = [task for task in tasks if not task.done()]
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
+def _announced(result: CheckResult) -> CheckResult:
+    tell(CheckEnded(result))
+    return result
+
+
+def _not_run(check: PlannedCheck) -> CheckResult:
+    outcome = Outcome(Verdict.ERROR, "not run: another check blocked and fail-fast was asked", remedy=check.reproduce)
+    return _announced(result_of(check.id, outcome, tool=check.tool))
+
+
+async def _prepared(environment: Environment, place: Workplace) -> Built | Outcome:
+    """The environment, or the outcome of every check that needs it."""
+    try:
+        return await prepare_environment(environment, place)
+    except (TemporaryError, PermanentError) as failed:
+        reason, _, remedy = str(failed).partition("\n")
+        return Outcome(Verdict.ERROR, f"its environment could not be built: {reason}", remedy=remedy)
+
+
+async def _run_one(
+    check: PlannedCheck, environments: Environments, place: Workplace, request: CiRequest
+) -> CheckResult:
+    built = await environments[check.environment] if check.environment else None
+    if isinstance(built, Outcome):
+        return _announced(result_of(check.id, built, tool=check.tool))
+    async with place.turn:
+        tell(CheckStarted(check.id))
+        try:
+            result = await _checked(check, place, built, request)
+        except ProgramMissing as missing:
+            trouble = missing.trouble
+            result = result_of(check.id, Outcome(Verdict.ERROR, trouble.reason, remedy=trouble.remedy), tool=check.tool)
+    return _announced(keep_files(result, place))
+
+
+async def _checked(check: PlannedCheck, place: Workplace, built: Built | None, request: CiRequest) -> CheckResult:
+    """The result of a check's task run, and whether it came from the cache."""
+    match check.kind:
+        case CheckKind.IMAGE:
+            may_lack_engine = MayLack.DOCKER in request.may_lack
+            image = await order_image(check, place, may_lack_engine=may_lack_engine, use_cache=request.use_cache)
+            place.keys[check.id] = image.key
+            state: State[Any] = await cast("Awaitable[State[Any]]", run_image_check(image, return_state=True))
+        case CheckKind.TOOL | CheckKind.COVERAGE:
+            order = await order_check(check, place, built, use_cache=request.use_cache)
+            place.keys[check.id] = order.key
+            state = await cast("Awaitable[State[Any]]", run_check(order, return_state=True))
+    result = await state.aresult(raise_on_failure=False)
+    if isinstance(result, CheckResult):
+        return result.model_copy(update={"cached": result.cached or state.name == "Cached"})
+    reason = f"Towpath itself failed at this check: {type(result).__name__}: {result}"
+    return result_of(check.id, Outcome(Verdict.ERROR, reason, remedy="please report this with the run's log"), tool=check.tool)
+
+
+def _coverage(check: PlannedCheck, results: Mapping[str, CheckResult]) -> CheckResult:
+    """Coverage is judged from what the tests measured; tests that did not run leave nothing to judge."""
+    tests = results[check.follows or ""]
+    if tests.verdict in (Verdict.ERROR, Verdict.SKIPPED):
+        outcome = Outcome(tests.verdict, f"no coverage without {tests.id}: {tests.reason}", remedy=tests.remedy)
+        return result_of(check.id, outcome, tool="coverage")
+    gaps = tuple(f"{gap.path}:{gap.line}: {gap.message}" for gap in tests.gaps)
+    outcome = judge_coverage(tests.measures, gaps, minimum_percent=check.minimum_percent)
+    judged = result_of(check.id, outcome, tool="coverage")
+    return judged.model_copy(update={"measures": tests.measures, "gaps": tests.gaps, "cached": tests.cached, "log": tests.log})

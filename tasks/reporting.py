@@ -1,0 +1,86 @@
+"""What a run leaves behind: the report's files, the Prefect artifact, the history, Codecov."""
+
+import os
+import time
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any, cast
+
+from prefect import task
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+
+from tasks.adapters import codecov
+from tasks.adapters.history import Entry, record
+from tasks.adapters.state import link_or_copy, write_atomically
+from tasks.core.outcome import Outcome, Verdict
+from tasks.core.rendering import junit, markdown
+from tasks.core.results import CheckResult, Report, result_of
+from tasks.retrying import RETRIED, TemporaryError
+from tasks.workplace import Workplace
+
+
+@task(name="report", cache_policy=NO_CACHE)
+async def publish_report(report: Report, place: Workplace) -> None:
+    """Write the report's files and the artifact, and remember how long each check took."""
+    write_report(report)
+    remember(report, place)
+    key = f"ci-{place.snapshot.name}".lower()
+    await acreate_markdown_artifact(
+        markdown(report), key="".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in key)
+    )
+
+
+def write_report(report: Report) -> None:
+    folder = Path(report.folder)
+    write_atomically(folder / "report.json", report.model_dump_json(indent=2) + "\n")
+    write_atomically(folder / "report.md", markdown(report))
+    write_atomically(folder / "junit.xml", junit(report))
+
+
+def remember(report: Report, place: Workplace) -> None:
+    now = time.time()
+    ran = [check for check in report.checks if not check.cached and check.seconds]
+    entries = [Entry(check.id, place.keys.get(check.id, ""), check.verdict, check.seconds, now) for check in ran]
+    record(place.state / "history.sqlite", place.snapshot.source, entries)
+
+
+def keep_files(result: CheckResult, place: Workplace) -> CheckResult:
+    """A cached result's log and report files, given a name in this run's folder too."""
+    if not result.log:
+        return result
+    old = Path(result.log)
+    new = place.log_of(result.id)
+    if old != new and old.exists():
+        link_or_copy(old, new)
+        link_or_copy(old.parent.parent / "files" / old.stem, place.folder / "files" / new.stem)
+        return result.model_copy(update={"log": str(new)})
+    return result
+
+
+@task(name="codecov", cache_policy=NO_CACHE, **RETRIED)
+async def upload_coverage(report: Report, place: Workplace) -> CheckResult:
+    """The upload's result; skipped without a token. A failed upload is shown and blocks nothing."""
+    token, settings = os.environ.get("CODECOV_TOKEN", ""), place.settings.codecov
+    if not settings.enabled or not token:
+        reason = "switched off in the configuration" if token else "CODECOV_TOKEN is not set"
+        return result_of("codecov", Outcome(Verdict.SKIPPED, reason), tool="codecov")
+    files = sorted((place.folder / "files").glob("*/coverage.xml"))
+    upload = codecov.Upload(
+        files=tuple(files),
+        revision=report.revision,
+        flags=settings.flags,
+        token=token,
+        directory=place.snapshot.tree,
+        log=place.log_of("codecov"),
+    )
+    trouble = await codecov.upload(upload, state=place.state)
+    if trouble:
+        raise TemporaryError(trouble)
+    return result_of("codecov", Outcome(Verdict.PASSED, f"{len(files)} coverage reports uploaded"), tool="codecov")
+
+
+async def offer_coverage(report: Report, place: Workplace) -> State[Any]:
+    """Upload coverage where a token is given; its failure shows on its own task run and blocks nothing."""
+    return await cast("Awaitable[State[Any]]", upload_coverage(report, place, return_state=True))
