@@ -35,7 +35,7 @@ _ANSWER_SECONDS = 120.0
 _FETCH_SECONDS = 900.0
 
 
-class TargetRefused(Exception):
+class TargetRefused(Exception):  # noqa: N818 - a refusal is an answer, shown as it stands
     """The target cannot be delivered as it is; the text says what, where and what to do, in one line."""
 
 
@@ -43,7 +43,7 @@ class TemporaryFailure(TargetRefused):
     """The same target may well be there in a minute."""
 
 
-class GitFailed(Exception):
+class GitError(Exception):
     """Git said no; `errors` is what it wrote to standard error."""
 
     def __init__(self, *, errors: str, ending: Ending = Ending.EXITED) -> None:
@@ -78,7 +78,7 @@ async def git(
     stdin: bytes = b"",
     has_network: bool = False,
 ) -> bytes:
-    """Git's standard output; raises GitFailed unless it exits with 0."""
+    """Git's standard output; raises GitError unless it exits with 0."""
     with tempfile.TemporaryDirectory(prefix="towpath-git-") as folder:
         given = Path(folder, "in")
         given.write_bytes(stdin)
@@ -96,7 +96,7 @@ async def git(
         )
         if done.ending is Ending.EXITED and done.exit_code == 0:
             return Path(folder, "out").read_bytes()
-        raise GitFailed(errors=(done.detail or done.tail).strip(), ending=done.ending)
+        raise GitError(errors=(done.detail or done.tail).strip(), ending=done.ending)
 
 
 async def line_of(*arguments: str, directory: Path) -> str:
@@ -168,7 +168,7 @@ def _parse_entries(entries: bytes) -> tuple[set[str], set[str]]:
 async def resolve(ref: str, *, directory: Path) -> tuple[str, str | None]:
     """The commit a ref names, and the branch when it is one."""
     if ref.startswith("-"):
-        raise GitFailed(errors=f"fatal: {ref} is no ref")
+        raise GitError(errors=f"fatal: {ref} is no ref")
     commit, name = await both(
         git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}", directory=directory),
         git("rev-parse", "--symbolic-full-name", ref, "--", directory=directory),
@@ -202,7 +202,7 @@ _TEMPORARY = re.compile(
 )
 
 
-def refusal(failure: GitFailed, target: str) -> TargetRefused:
+def refusal(failure: GitError, target: str) -> TargetRefused:
     """The one line for what git would not do."""
     shown = mask(target)
     said = _last_line(failure.errors).replace(target, shown)
@@ -253,7 +253,7 @@ async def staged_files(repository: Path) -> list[str]:
             directory=repository,
             environment=_hook_variables(repository),
         )
-    except GitFailed as failure:
+    except GitError as failure:
         raise refusal(failure, str(repository)) from failure
     return [os.fsdecode(path) for path in found.split(b"\0") if path]
 
@@ -268,13 +268,13 @@ async def export_index(repository: Path, paths: Iterable[str], into: Path) -> No
             environment=_hook_variables(repository),
             stdin=b"".join(os.fsencode(path) + b"\0" for path in paths),
         )
-    except GitFailed as failure:
+    except GitError as failure:
         raise refusal(failure, str(repository)) from failure
 
 
 async def fetch_commit(mirror: Path, *, source: str, commit: str) -> None:
     """Bring one commit's tree from a repository on this machine, without its history and without writing to it."""
-    with suppress(GitFailed):
+    with suppress(GitError):
         await git("cat-file", "-e", f"{commit}^{{tree}}", directory=mirror)
         return
     kept = f"{commit}:refs/towpath/{commit}"
@@ -292,7 +292,7 @@ async def fetch_all(mirror: Path, *, source: str, ref: str | None) -> tuple[str,
         commit, _ = await resolve("refs/towpath/HEAD", directory=mirror)
         found = re.match(r"ref: refs/heads/(\S+)\tHEAD", named.decode("utf-8", "replace"))
         return commit, found[1] if found else None
-    with suppress(GitFailed):
+    with suppress(GitError):
         return await resolve(ref, directory=mirror)
     # NOTE: a pull request's head is no branch and no tag; it has to be asked for by its name or its number.
     asked = f"+{ref}:refs/towpath/asked"

@@ -4,10 +4,14 @@ Started as a script by `process.py`, with nothing but the standard library and n
 front of every tool and its start is paid every time. It holds one end of a socket whose other end belongs to Towpath:
 while that is open the tool may run, and when it closes (Towpath is done with it, was killed, or crashed) everything
 the tool ever started is killed at once, also what moved to a session of its own. The deadline and the bound on output
-live here too, so that a busy or stopped Towpath does not suspend them.
+live here too, so that a busy or stopped Towpath does not suspend them. A daemon is supervised without a socket (-1):
+it lives until it ends or its supervisor is asked to stop.
 
 It must never leave a process behind, and never report an ending it did not see.
 """
+
+# Importing pathlib would add half again to the time it takes to start.
+# ruff: noqa: PTH112, PTH123, PTH208
 
 import os
 import resource
@@ -72,7 +76,7 @@ def _become(argv: list[str]) -> None:
     signal.set_wakeup_fd(-1)
     for number in (*_STOPPERS, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
-    os.execvp(argv[0], argv)
+    os.execvp(argv[0], argv)  # noqa: S606
 
 
 class Supervisor:
@@ -108,24 +112,28 @@ class Supervisor:
 
     def watch(self, wakeup: int) -> str:
         """Wait for the end of the tool, or for a reason to end it."""
-        until, asked_to_stop = time.monotonic() + self.timeout, False
+        until, why_stopped = time.monotonic() + self.timeout, ""
         poll = select.poll()
-        poll.register(self.lifeline, select.POLLIN | select.POLLHUP)
         poll.register(wakeup, select.POLLIN)
+        if self.lifeline >= 0:
+            poll.register(self.lifeline, select.POLLIN | select.POLLHUP)
         while True:
             left = until - time.monotonic()
-            if left <= 0 and asked_to_stop:
-                return "timed-out"
+            if left <= 0 and why_stopped:
+                return why_stopped
             if left <= 0:
                 _signal_group(self.tool, signal.SIGTERM)
-                asked_to_stop, left = True, self.grace
+                why_stopped, left = "timed-out", self.grace
                 until = time.monotonic() + left
             for descriptor, _ in poll.poll(1000 * min(_POLL_SECONDS, left) + 1):
-                if descriptor == self.lifeline or set(os.read(wakeup, 512)) & set(_STOPPERS):
+                if descriptor == self.lifeline:
                     return "cut"
+                if set(os.read(wakeup, 512)) & set(_STOPPERS) and not why_stopped:
+                    _signal_group(self.tool, signal.SIGTERM)
+                    why_stopped, until = "cut", time.monotonic() + self.grace
             self.reap()
             if self.status is not None:
-                return "timed-out" if asked_to_stop else "ended"
+                return why_stopped or "ended"
             if self.output_bytes() > self.most_bytes:
                 return "too-big"
 
@@ -175,7 +183,8 @@ def main(arguments: list[str]) -> None:
     supervisor = Supervisor(
         lifeline=int(lifeline), timeout=float(timeout), grace=float(grace), most_bytes=int(most_bytes)
     )
-    os.set_inheritable(supervisor.lifeline, False)
+    if supervisor.lifeline >= 0:
+        os.set_inheritable(supervisor.lifeline, False)
     if not locale:
         # NOTE: Python adds this variable by itself in the C locale; the tool's environment is exactly what was asked.
         os.environ.pop("LC_CTYPE", None)

@@ -9,6 +9,10 @@ The digests it returns are always of the bytes that stand in the slot. A sync th
 taken for a finished one, and nothing is ever written outside the slot, whatever symlinks were left there.
 """
 
+# Plain strings: a tree may hold a hundred thousand files, and each is looked at in every run.
+# ruff: noqa: PTH101, PTH103, PTH106, PTH108, PTH115, PTH116, PTH120, PTH211
+
+import asyncio
 import fcntl
 import hashlib
 import itertools
@@ -18,8 +22,8 @@ import shutil
 import stat
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,16 +32,17 @@ from tasks.adapters.state import write_atomically
 _LEFT_ALONE = "node_modules"
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 _CHUNK_BYTES = 1 << 20
+_LOCK_POLL_SECONDS = 0.05
 # A file written this shortly before a sync may be written again without its times telling (they tick coarsely).
 _RACY_NANOSECONDS = 100_000_000
 Stamp = tuple[int, int, int, int]
 
 
-class Stopped(Exception):
+class SyncStoppedError(Exception):
     """The sync was asked to stop; the slot is repaired by the next one."""
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """A file of the source may not be read."""
 
 
@@ -84,6 +89,20 @@ def locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+@asynccontextmanager
+async def wait_for_lock(path: Path) -> AsyncIterator[None]:
+    """Hold the lock file as soon as nobody else does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(locked(path))
+                break
+            except BlockingIOError:
+                await asyncio.sleep(_LOCK_POLL_SECONDS)
+        yield
+
+
 def sync(source: Path, paths: Iterable[str], *, slot: Path, stop: threading.Event) -> Synced:
     """Make slot/tree hold exactly these paths of the source."""
     tree, manifest = slot / "tree", slot / "manifest.json"
@@ -97,7 +116,7 @@ def sync(source: Path, paths: Iterable[str], *, slot: Path, stop: threading.Even
     records: dict[str, Record] = {}
     for path, found in survey.wanted.items():
         if stop.is_set():
-            raise Stopped
+            raise SyncStoppedError
         pair = _Pair(f"{source}/{path}", f"{tree}/{path}", is_link=stat.S_ISLNK(found.st_mode))
         record = _bring(pair, found, was=old.get(path), copy=present.get(path), fresh=started - _RACY_NANOSECONDS)
         if record is None:
@@ -145,7 +164,7 @@ class _Survey:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except PermissionError as error:
-            raise Unreadable(f"{self.source}/{path}") from error
+            raise UnreadableError(f"{self.source}/{path}") from error
 
     def _is_real(self, folder: str) -> bool:
         """Whether it is reached without a symlink: behind one lies what git has not listed."""
@@ -175,7 +194,7 @@ def _prune(
 ) -> dict[str, os.stat_result]:
     """Remove what is not wanted; returns what stands at the wanted paths."""
     if os.stat(folder).st_mode & 0o700 != 0o700:
-        os.chmod(folder, 0o755)
+        os.chmod(folder, 0o755)  # noqa: S103
     present: dict[str, os.stat_result] = {}
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
@@ -280,7 +299,7 @@ def _open_source(path: str) -> Iterator[int]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except PermissionError as error:
-        raise Unreadable(path) from error
+        raise UnreadableError(path) from error
     try:
         yield descriptor
     finally:

@@ -14,18 +14,17 @@ import re
 import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from tasks.adapters import git, slots
-from tasks.adapters.git import GitFailed, Listing, TargetRefused, TemporaryFailure
+from tasks.adapters.git import GitError, Listing, TargetRefused, TemporaryFailure
 
 __all__ = ["Snapshot", "TargetRefused", "TemporaryFailure", "open_snapshot"]
 
 _ADDRESS = re.compile(r"^(https?|ssh|git|file)://|^[\w.-]+@[\w.-]+:")
-_LOCK_POLL_SECONDS = 0.05
 _T = TypeVar("_T")
 
 
@@ -51,9 +50,9 @@ async def open_snapshot(target: str, *, ref: str | None, state: Path) -> AsyncIt
     async with AsyncExitStack() as held:
         try:
             snapshot = await _open(target, ref=ref, state=state.absolute(), held=held)
-        except GitFailed as failure:
+        except GitError as failure:
             raise git.refusal(failure, target) from failure
-        except slots.Unreadable as error:
+        except slots.UnreadableError as error:
             raise TargetRefused(f"{_shown(str(error))} may not be read: give this user the right to") from error
         except OSError as error:
             where = _shown(os.fsdecode(error.filename or state))
@@ -162,7 +161,7 @@ async def _checked_out(
 ) -> AsyncIterator[Listing]:
     """The asked commit's tree in a work tree of the mirror, gone again afterwards."""
     checkout = slot / "checkout"
-    async with _lock(mirror.with_suffix(".lock")):
+    async with slots.wait_for_lock(mirror.with_suffix(".lock")):
         await _prepare(mirror, checkout)
         wanted = await (_from_address(mirror, source, ref) if is_address else _from_folder(mirror, Path(source), ref))
         await git.git(
@@ -176,21 +175,8 @@ async def _checked_out(
         yield replace(listing, revision=wanted.revision, branch=wanted.branch, is_dirty=False)
     finally:
         shutil.rmtree(checkout, ignore_errors=True)
-    async with _lock(mirror.with_suffix(".lock")):
+    async with slots.wait_for_lock(mirror.with_suffix(".lock")):
         await git.git("worktree", "prune", directory=mirror)
-
-
-@asynccontextmanager
-async def _lock(path: Path) -> AsyncIterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as held:
-        while True:
-            try:
-                held.enter_context(slots.locked(path))
-                break
-            except BlockingIOError:
-                await asyncio.sleep(_LOCK_POLL_SECONDS)
-        yield
 
 
 async def _prepare(mirror: Path, checkout: Path) -> None:
@@ -217,7 +203,7 @@ class _Wanted:
 async def _from_address(mirror: Path, address: str, ref: str | None) -> _Wanted:
     try:
         return _Wanted(*await git.fetch_all(mirror, source=address, ref=ref))
-    except GitFailed as failure:
+    except GitError as failure:
         raise _unknown_ref(failure, address, ref) from failure
 
 
@@ -228,13 +214,13 @@ async def _from_folder(mirror: Path, directory: Path, ref: str | None) -> _Wante
     )
     try:
         revision, branch = await git.resolve(ref or "HEAD", directory=directory)
-    except GitFailed as failure:
+    except GitError as failure:
         raise _unknown_ref(failure, str(directory), ref) from failure
     await git.fetch_commit(mirror, source=os.fsdecode(repository.removesuffix(b"\n")), commit=revision)
     return _Wanted(revision, branch, os.fsdecode(prefix.removesuffix(b"\n")))
 
 
-def _unknown_ref(failure: GitFailed, source: str, ref: str | None) -> TargetRefused:
+def _unknown_ref(failure: GitError, source: str, ref: str | None) -> TargetRefused:
     refused = git.refusal(failure, source)
     is_about_ref = not failure.errors or re.search(
         r"couldn't find remote ref (?!HEAD)|is no ref|Needed a single", failure.errors

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tasks.adapters import git
-from tasks.adapters.git import GitFailed, TargetRefused, TemporaryFailure, export_index, mask, refusal, staged_files
+from tasks.adapters.git import GitError, TargetRefused, TemporaryFailure, export_index, mask, refusal, staged_files
 from tasks.adapters.process import Ending
 
 ROOT = Path(git.__file__).parents[2]
@@ -71,8 +71,8 @@ class TestStaged:
         call(repository, "add", ".")
         (repository / "deep" / "new").write_text("later\n")
 
-        assert {"deep/new": "staged\n"} == exported(repository, tmp_path / "out")
-        assert "later\n" == (repository / "deep" / "new").read_text()
+        assert exported(repository, tmp_path / "out") == {"deep/new": "staged\n"}
+        assert (repository / "deep" / "new").read_text() == "later\n"
 
     def test_executable(self, repository: Path, tmp_path: Path) -> None:
         """The executable bit is staged too."""
@@ -89,11 +89,11 @@ class TestStaged:
         (tmp_path / "a").write_text("first\n")
         call(tmp_path, "add", "a")
 
-        assert {"a": "first\n"} == exported(tmp_path, tmp_path / "out")
+        assert exported(tmp_path, tmp_path / "out") == {"a": "first\n"}
 
     def test_nothing_staged(self, repository: Path, tmp_path: Path) -> None:
         """Nothing staged is an empty list and an empty export."""
-        assert {} == exported(repository, tmp_path / "out")
+        assert exported(repository, tmp_path / "out") == {}
 
     def test_linked_work_tree(self, repository: Path, tmp_path: Path) -> None:
         """A linked work tree has an index of its own."""
@@ -101,8 +101,8 @@ class TestStaged:
         (tmp_path / "side" / "b").write_text("side\n")
         call(tmp_path / "side", "add", "b")
 
-        assert {"b": "side\n"} == exported(tmp_path / "side", tmp_path / "out")
-        assert [] == staged(repository)
+        assert exported(tmp_path / "side", tmp_path / "out") == {"b": "side\n"}
+        assert staged(repository) == []
 
     def test_not_a_repository(self, tmp_path: Path) -> None:
         """Outside a repository there is one line that says so."""
@@ -147,7 +147,7 @@ class TestInsideAHook:
 
         expected = {("-a",): ["kept", "moved"], ("--only", "kept"): ["kept"], (): ["moved"]}[arguments]
         assert expected == (out / "list").read_text().split()
-        assert expected == sorted(os.listdir(out / "tree"))
+        assert expected == sorted(path.name for path in (out / "tree").iterdir())
 
 
 class TestRefusal:
@@ -173,14 +173,16 @@ class TestRefusal:
     )
     def test_lines(self, errors: str, kind: type[TargetRefused], words: str) -> None:
         """Only what may pass is temporary, and every refusal is one line that names the target."""
-        line = refusal(GitFailed(errors=errors), "https://h/")
+        line = refusal(GitError(errors=errors), "https://h/")
 
         assert kind is type(line)
-        assert words in str(line) and "https://h/" in str(line) and "\n" not in str(line)
+        assert words in str(line)
+        assert "https://h/" in str(line)
+        assert "\n" not in str(line)
 
     def test_deadline(self) -> None:
         """A fetch that hangs is temporary."""
-        assert isinstance(refusal(GitFailed(errors="late", ending=Ending.TIMED_OUT), "x"), TemporaryFailure)
+        assert isinstance(refusal(GitError(errors="late", ending=Ending.TIMED_OUT), "x"), TemporaryFailure)
 
     @pytest.mark.parametrize(
         ("address", "shown"),
@@ -207,9 +209,9 @@ def test_failing_answer_waits_for_the_other() -> None:
         await asyncio.sleep(0)
         ended.append(name)
         if fails:
-            raise GitFailed(errors=name)
+            raise GitError(errors=name)
         return name.encode()
 
-    with pytest.raises(GitFailed, match="one"):
+    with pytest.raises(GitError, match="one"):
         asyncio.run(git.both(answer("one", fails=True), answer("two", fails=False)))
-    assert ["one", "two"] == ended
+    assert ended == ["one", "two"]

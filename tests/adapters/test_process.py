@@ -90,10 +90,11 @@ class TestEndings:
         """A tool that exits has its exit code, its output and what it cost."""
         done = finish(command(tmp_path, "sh", "-c", "echo out; echo err >&2; exit 7"))
 
-        assert (Ending.EXITED, 7, None, "") == (done.ending, done.exit_code, done.signal_number, done.detail)
+        assert (done.ending, done.exit_code, done.signal_number, done.detail) == (Ending.EXITED, 7, None, "")
         assert "out\nerr\n" == done.head == done.tail
-        assert 8 == done.output_bytes
-        assert done.seconds < 5 and done.peak_memory_bytes > 100_000
+        assert done.output_bytes == 8
+        assert done.seconds < 5
+        assert done.peak_memory_bytes > 100_000
 
     def test_cost(self, tmp_path: Path) -> None:
         """CPU time and peak memory are those of the tool and of its children."""
@@ -107,28 +108,29 @@ class TestEndings:
         """Standard output goes to a file of its own when one is named."""
         done = finish(command(tmp_path, "sh", "-c", "echo out; echo err >&2", stdout=tmp_path / "new" / "out"))
 
-        assert "out\n" == (tmp_path / "new" / "out").read_text()
-        assert "err\n" == done.head
-        assert 8 == done.output_bytes
+        assert (tmp_path / "new" / "out").read_text() == "out\n"
+        assert done.head == "err\n"
+        assert done.output_bytes == 8
 
     def test_not_utf8(self, tmp_path: Path) -> None:
         """Output in no encoding at all is still shown."""
-        assert "a\ufffdb" == finish(command(tmp_path, "printf", r"a\377b")).tail
+        assert finish(command(tmp_path, "printf", r"a\377b")).tail == "a\ufffdb"
 
     def test_excerpts_are_bounded(self, tmp_path: Path) -> None:
         """Of a long log only its two ends are kept in memory."""
         done = finish(command(tmp_path, "seq", "100000"))
 
-        assert done.head.startswith("1\n2\n") and done.tail.endswith("\n100000\n")
+        assert done.head.startswith("1\n2\n")
+        assert done.tail.endswith("\n100000\n")
         assert 16384 == len(done.head) == len(done.tail)
-        assert 588895 == done.output_bytes
+        assert done.output_bytes == 588895
 
     def test_too_much_output(self, tmp_path: Path) -> None:
         """A tool that never stops writing is killed at its bound."""
         done = finish(command(tmp_path, "yes", max_output_bytes=1 << 20))
 
-        assert (Ending.OUTPUT_TOO_BIG, None) == (done.ending, done.exit_code)
-        assert "yes was killed: it wrote more than 1048576 bytes" == done.detail
+        assert (done.ending, done.exit_code) == (Ending.OUTPUT_TOO_BIG, None)
+        assert done.detail == "yes was killed: it wrote more than 1048576 bytes"
 
     def test_hang(self, tmp_path: Path) -> None:
         """A tool that hangs is asked to stop at its deadline."""
@@ -136,30 +138,30 @@ class TestEndings:
             command(tmp_path, "sh", "-c", "trap 'echo bye; exit 0' TERM; sleep 60 & wait", timeout_seconds=0.3)
         )
 
-        assert (Ending.TIMED_OUT, None, "bye\n") == (done.ending, done.exit_code, done.tail)
-        assert "sh was stopped after its 0.3 s" == done.detail
+        assert (done.ending, done.exit_code, done.tail) == (Ending.TIMED_OUT, None, "bye\n")
+        assert done.detail == "sh was stopped after its 0.3 s"
 
     def test_hang_that_ignores_terminate(self, tmp_path: Path) -> None:
         """A tool that ignores being asked is killed after its grace."""
         script = "trap '' TERM; while :; do sleep 0.1; done"
         done = finish(command(tmp_path, "sh", "-c", script, timeout_seconds=0.3, grace_seconds=0.3))
 
-        assert (Ending.TIMED_OUT, signal.SIGKILL) == (done.ending, done.signal_number)
+        assert (done.ending, done.signal_number) == (Ending.TIMED_OUT, signal.SIGKILL)
         assert 0.6 <= done.seconds < 3
 
     def test_killed(self, tmp_path: Path) -> None:
         """A tool killed by a signal, as the kernel does when memory is short, did not exit."""
         done = finish(command(tmp_path, "sh", "-c", "kill -9 $$"))
 
-        assert (Ending.SIGNALLED, None, 9) == (done.ending, done.exit_code, done.signal_number)
-        assert "sh was killed by signal 9 (Killed)" == done.detail
+        assert (done.ending, done.exit_code, done.signal_number) == (Ending.SIGNALLED, None, 9)
+        assert done.detail == "sh was killed by signal 9 (Killed)"
 
     def test_missing_program(self, tmp_path: Path) -> None:
         """A program that is not there is named."""
         done = finish(command(tmp_path, "no-such-program"))
 
-        assert (Ending.NOT_FOUND, None) == (done.ending, done.exit_code)
-        assert "no-such-program could not be started: No such file or directory" == done.detail
+        assert (done.ending, done.exit_code) == (Ending.NOT_FOUND, None)
+        assert done.detail == "no-such-program could not be started: No such file or directory"
 
     def test_not_executable(self, tmp_path: Path) -> None:
         """A file that is no program is not run through a shell."""
@@ -210,7 +212,7 @@ class TestEndings:
             check=False,
         )
 
-        assert "unwritable\n" == done.stdout, done.stderr
+        assert done.stdout == "unwritable\n", done.stderr
 
     def test_strange_path(self, tmp_path: Path) -> None:
         """A tool may live in a folder with spaces, Unicode or bytes that are no text."""
@@ -220,7 +222,7 @@ class TestEndings:
         tool.write_text('#!/bin/sh\nprintf "%s|" "$@"\n')
         tool.chmod(0o755)
 
-        assert "a b|é||$HOME|" == finish(command(folder, str(tool), "a b", "é", "", "$HOME")).tail
+        assert finish(command(folder, str(tool), "a b", "é", "", "$HOME")).tail == "a b|é||$HOME|"
 
 
 class TestNothingOutlives:
@@ -229,8 +231,8 @@ class TestNothingOutlives:
         done = finish(command(tmp_path, "sh", "-c", FAMILY + "sleep 0.2"))
         pids = pids_in(tmp_path / "pids", count=4)
 
-        assert 0 == done.exit_code
-        assert [] == [pid for pid in pids if is_alive(pid)]
+        assert done.exit_code == 0
+        assert [pid for pid in pids if is_alive(pid)] == []
 
     def test_cancel(self, tmp_path: Path) -> None:
         """A cancelled task has killed its tool and the tool's family before it gives way."""
@@ -244,7 +246,7 @@ class TestNothingOutlives:
 
         asyncio.run(cancel_once_started())
 
-        assert [] == [pid for pid in pids_in(tmp_path / "pids", count=4) if is_alive(pid)]
+        assert [pid for pid in pids_in(tmp_path / "pids", count=4) if is_alive(pid)] == []
 
     def test_kill_all(self, tmp_path: Path) -> None:
         """One call kills every tool of this process, and each run still ends in an ending."""
@@ -261,9 +263,9 @@ class TestNothingOutlives:
 
         done = asyncio.run(kill_once_started())
 
-        assert [(Ending.SIGNALLED, 9), (Ending.SIGNALLED, 9)] == [(each.ending, each.signal_number) for each in done]
+        assert [(each.ending, each.signal_number) for each in done] == [(Ending.SIGNALLED, 9), (Ending.SIGNALLED, 9)]
         pids = pids_in(tmp_path / "a" / "pids", count=4) + pids_in(tmp_path / "b" / "pids", count=4)
-        assert [] == [pid for pid in pids if is_alive(pid)]
+        assert [pid for pid in pids if is_alive(pid)] == []
 
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
     def test_parent_killed(self, tmp_path: Path, number: signal.Signals) -> None:
@@ -286,7 +288,7 @@ class TestNothingOutlives:
 
         done = asyncio.run(kill_supervisor())
 
-        assert (Ending.SIGNALLED, None) == (done.ending, done.exit_code)
+        assert (done.ending, done.exit_code) == (Ending.SIGNALLED, None)
         (tool,) = pids_in(tmp_path / "pids", count=1)
         until(lambda: not is_alive(tool), seconds=2.0)
 
@@ -346,5 +348,5 @@ class TestEnvironment:
     )
     def test_no_secret_undeclared(self, name: str, needs: frozenset[Need]) -> None:
         """No variable named like a secret reaches a tool that did not declare it."""
-        assert {} == clean_environment(needs=needs, extras={}, base={name: "x"})
+        assert clean_environment(needs=needs, extras={}, base={name: "x"}) == {}
         assert {name: "y"} == clean_environment(needs=needs, extras={name: "y"}, base={name: "x"})

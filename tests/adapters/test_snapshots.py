@@ -68,7 +68,7 @@ def contents(tree: Path) -> dict[str, tuple[bytes, bool]]:
         for name in files + [name for name in folders if Path(folder, name).is_symlink()]:
             path = Path(folder, name)
             is_link = path.is_symlink()
-            content = os.fsencode(os.readlink(path)) if is_link else path.read_bytes()
+            content = os.fsencode(path.readlink()) if is_link else path.read_bytes()
             is_executable = not is_link and bool(path.stat().st_mode & stat.S_IXUSR)
             found[str(path.relative_to(tree))] = (content, is_executable)
     return found
@@ -100,8 +100,9 @@ class TestFolder:
             snapshot.is_dirty,
         )
         assert git(repository, "rev-parse", "HEAD") == snapshot.revision
-        assert () == snapshot.notes
-        assert snapshot.caches.is_dir() and snapshot.environments.is_dir()
+        assert snapshot.notes == ()
+        assert snapshot.caches.is_dir()
+        assert snapshot.environments.is_dir()
 
     def test_target_is_left_alone(self, repository: Path, tmp_path: Path) -> None:
         """Neither the target's files nor anything inside its .git is written, with and without a ref."""
@@ -121,7 +122,8 @@ class TestFolder:
         assert not take(repository, tmp_path / "state").is_dirty
         (repository / "a.txt").unlink()
         snapshot = take(repository, tmp_path / "state")
-        assert snapshot.is_dirty and "a.txt" not in snapshot.files
+        assert snapshot.is_dirty
+        assert "a.txt" not in snapshot.files
 
     def test_part_of_a_repository(self, repository: Path, tmp_path: Path) -> None:
         """A folder inside a repository is a target of its own, also at a ref, and also through a symlink."""
@@ -129,7 +131,7 @@ class TestFolder:
         (tmp_path / "link").symlink_to(repository / "sub")
         for target, ref in [(repository / "sub", None), (repository / "sub", "main"), (tmp_path / "link", None)]:
             snapshot = take(target, tmp_path / "state", ref=ref)
-            assert (["b.txt"], False) == (list(snapshot.files), snapshot.is_dirty)
+            assert (list(snapshot.files), snapshot.is_dirty) == (["b.txt"], False)
 
     def test_no_commits(self, tmp_path: Path) -> None:
         """A repository without commits is taken as it stands."""
@@ -138,12 +140,12 @@ class TestFolder:
         (tmp_path / "new" / "a").write_text("x")
         snapshot = take(tmp_path / "new", tmp_path / "state")
 
-        assert ("uncommitted", "main", True, ["a"]) == (
+        assert (
             snapshot.revision,
             snapshot.branch,
             snapshot.is_dirty,
             list(snapshot.files),
-        )
+        ) == ("uncommitted", "main", True, ["a"])
 
     def test_detached(self, repository: Path, tmp_path: Path) -> None:
         """A detached head is on no branch."""
@@ -156,14 +158,14 @@ class TestFolder:
         """A target may be relative, and one that begins with a dash is never an option."""
         repository.rename(tmp_path / "--help")
         monkeypatch.chdir(tmp_path)
-        assert 4 == len(take("--help", tmp_path / "state").files)
+        assert len(take("--help", tmp_path / "state").files) == 4
         assert "-u does not exist" in refused("-u", tmp_path / "state")
         assert "--all names no commit" in refused("--help", tmp_path / "state", ref="--all")
 
     def test_hook_environment(self, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A snapshot taken inside another repository's git hook is still of its own target."""
         monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
-        assert 4 == len(take(repository, tmp_path / "state").files)
+        assert len(take(repository, tmp_path / "state").files) == 4
 
     def test_no_program_of_the_target_runs(self, repository: Path, tmp_path: Path) -> None:
         """Hooks and monitors configured in the target are not run."""
@@ -241,14 +243,14 @@ class TestNames:
         git(outer, "submodule", "--quiet", "deinit", "--all")
         snapshot = take(outer, tmp_path / "state")
         assert {".gitmodules"} == set(snapshot.files)
-        assert ("submodule part is not checked out and was left out: git submodule update --init",) == snapshot.notes
+        assert snapshot.notes == ("submodule part is not checked out and was left out: git submodule update --init",)
 
     def test_nested_repository(self, repository: Path, tmp_path: Path) -> None:
         """A repository that merely lies inside is named and left out."""
         (repository / "inner").mkdir()
         git(repository / "inner", "init", "-q")
         (repository / "inner" / "x").write_text("x")
-        assert ("inner/ is a git repository of its own and was left out",) == take(repository, tmp_path / "s").notes
+        assert take(repository, tmp_path / "s").notes == ("inner/ is a git repository of its own and was left out",)
 
 
 class TestSlots:
@@ -264,7 +266,8 @@ class TestSlots:
 
         one, other = asyncio.run(open_two())
 
-        assert one != other and contents(one) == contents(other)
+        assert one != other
+        assert contents(one) == contents(other)
         assert one == take(repository, tmp_path / "state").tree
 
     def test_what_a_tool_did_is_undone(self, repository: Path, tmp_path: Path) -> None:
@@ -283,8 +286,9 @@ class TestSlots:
         take(repository, tmp_path / "state")
 
         assert before == contents(tree)
-        assert not (tree / "built").exists() and (tree / "node_modules" / "left").is_dir()
-        assert [] == list((tmp_path / "outside").iterdir())
+        assert not (tree / "built").exists()
+        assert (tree / "node_modules" / "left").is_dir()
+        assert list((tmp_path / "outside").iterdir()) == []
 
     def test_linked_copies_are_not_written_through(self, repository: Path, tmp_path: Path) -> None:
         """A file a tool linked into a store of its own keeps the content it had there."""
@@ -293,7 +297,7 @@ class TestSlots:
         (repository / "a.txt").write_text("changed\n")
         take(repository, tmp_path / "state")
 
-        assert ("one\n", "changed\n") == ((tmp_path / "store").read_text(), (tree / "a.txt").read_text())
+        assert ((tmp_path / "store").read_text(), (tree / "a.txt").read_text()) == ("one\n", "changed\n")
 
     @pytest.mark.parametrize("ref", [None, "main"])
     def test_unchanged_files_are_not_touched(self, repository: Path, tmp_path: Path, ref: str | None) -> None:
@@ -306,7 +310,7 @@ class TestSlots:
         after = (take(repository, tmp_path / "state", ref=ref).tree / "a.txt").stat()
 
         assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
-        assert "#!/bin/sh\ntrue\n" == (tree / "run.sh").read_text()
+        assert (tree / "run.sh").read_text() == "#!/bin/sh\ntrue\n"
 
     @pytest.mark.parametrize(
         "manifest", [None, "", "{", "[]", '{"version": 1, "files": {"a.txt": [1]}}', '{"version": 7}']
@@ -363,7 +367,7 @@ class TestSlots:
 
         asyncio.run(cancel_at_once())
 
-        assert "slot-0" == take(repository, tmp_path / "state").tree.parent.name
+        assert take(repository, tmp_path / "state").tree.parent.name == "slot-0"
 
     def test_unwritable_state(self, repository: Path, tmp_path: Path) -> None:
         """A state folder that cannot be written is named."""
@@ -412,7 +416,7 @@ class TestRefsAndAddresses:
         git(repository, "update-ref", "refs/pull/7/head", "topic")
         git(repository, "checkout", "-q", "main")
 
-        assert "one\n" == (take(address, tmp_path / "state").tree / "a.txt").read_text()
+        assert (take(address, tmp_path / "state").tree / "a.txt").read_text() == "one\n"
         for ref, branch in [("topic", "topic"), ("refs/pull/7/head", None), ("pull/7/head", None)]:
             snapshot = take(address, tmp_path / "state", ref=ref)
             assert (branch, "topic\n") == (snapshot.branch, (snapshot.tree / "a.txt").read_text())
@@ -422,27 +426,27 @@ class TestRefsAndAddresses:
         git(tmp_path, "clone", "-q", "--bare", str(repository), "bare.git")
         shutil.copytree(tmp_path / "bare.git", tmp_path / "bare")
 
-        assert 4 == len(take(tmp_path / "bare.git", tmp_path / "state").files)
-        assert 4 == len(take(tmp_path / "bare", tmp_path / "state", ref="main").files)
+        assert len(take(tmp_path / "bare.git", tmp_path / "state").files) == 4
+        assert len(take(tmp_path / "bare", tmp_path / "state", ref="main").files) == 4
         assert "add --ref" in refused(tmp_path / "bare", tmp_path / "state")
 
     def test_nothing_is_left_of_the_work_tree(self, repository: Path, tmp_path: Path) -> None:
         """The temporary work tree is gone afterwards, also one that a killed run left."""
         slot = take(repository, tmp_path / "state", ref="main").tree.parent
         (mirror,) = (tmp_path / "state" / "mirrors").glob("*.git")
-        assert 1 == git(mirror, "worktree", "list", "--porcelain").count("worktree ")
+        assert git(mirror, "worktree", "list", "--porcelain").count("worktree ") == 1
         git(mirror, "worktree", "add", "-q", "--detach", str(slot / "checkout"), git(repository, "rev-parse", "main"))
         (mirror / "packed-refs.lock").touch()
         take(repository, tmp_path / "state", ref="main")
 
         assert not (slot / "checkout").exists()
-        assert 1 == git(mirror, "worktree", "list", "--porcelain").count("worktree ")
+        assert git(mirror, "worktree", "list", "--porcelain").count("worktree ") == 1
 
     def test_linked_work_tree(self, repository: Path, tmp_path: Path) -> None:
         """A linked work tree is a target like any other."""
         git(repository, "worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
-        assert "side" == take(tmp_path / "side", tmp_path / "state").branch
-        assert "side" == take(tmp_path / "side", tmp_path / "state", ref="HEAD").branch
+        assert take(tmp_path / "side", tmp_path / "state").branch == "side"
+        assert take(tmp_path / "side", tmp_path / "state", ref="HEAD").branch == "side"
 
     def test_two_addresses_at_once(self, repository: Path, tmp_path: Path) -> None:
         """Two runs that fetch the same address at once do not disturb each other."""
@@ -452,7 +456,7 @@ class TestRefsAndAddresses:
                 async with open_snapshot(f"file://{repository}", ref=None, state=tmp_path / "state") as snapshot:
                     return contents(snapshot.tree)
 
-            return await asyncio.gather(one(), one())
+            return tuple(await asyncio.gather(one(), one()))
 
         assert (contents(repository),) * 2 == asyncio.run(open_two())
 
