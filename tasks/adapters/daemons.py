@@ -26,7 +26,6 @@ from urllib.parse import urlsplit
 from tasks.adapters.state import write_atomically
 
 _LIFELINE = Path(__file__).with_name("lifeline.py")
-_UNBOUNDED = str(1 << 62)
 _GRACE_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 # Popen objects of this process, kept so that a dead child is collected and not seen as a zombie.
@@ -98,13 +97,13 @@ def start(
     is_supervised: bool = False,
 ) -> Daemon:
     """Start it in a session of its own and record it; a supervised one takes what it started with it when it dies."""
-    supervisor = (sys.executable, "-S", "-E", "-I", str(_LIFELINE), "-1", "inf", str(_GRACE_SECONDS), _UNBOUNDED)
+    supervisor = (sys.executable, "-S", "-E", "-I", str(_LIFELINE), "daemon", str(_GRACE_SECONDS))
     for folder in {record.parent, log.parent, directory}:
         folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         child = subprocess.Popen(
-            (*supervisor, environment.get("LC_CTYPE", ""), *argv) if is_supervised else argv,
+            (*supervisor, *argv) if is_supervised else argv,
             cwd=directory,
             env=dict(environment),
             stdin=subprocess.DEVNULL,

@@ -1,11 +1,13 @@
-"""Supervises one tool, so that the tool cannot outlive whoever started it.
+"""Supervises tools, so that no tool can outlive whoever started it.
 
-Started as a script by `process.py`, with nothing but the standard library and no site-packages, because it stands in
-front of every tool and its start is paid every time. It holds one end of a socket whose other end belongs to Towpath:
-while that is open the tool may run, and when it closes (Towpath is done with it, was killed, or crashed) everything
-the tool ever started is killed at once, also what moved to a session of its own. The deadline and the bound on output
-live here too, so that a busy or stopped Towpath does not suspend them. A daemon is supervised without a socket (-1):
-it lives until it ends or its supervisor is asked to stop.
+Each tool has a supervisor of its own, which holds one end of a socket whose other end belongs to Towpath: while that
+is open the tool may run, and when it closes (Towpath is done with it, was killed, or crashed) everything the tool ever
+started is killed at once, also what moved to a session of its own. The deadline and the bound on output live here too,
+so that a busy or stopped Towpath does not suspend them. A daemon is supervised without a socket (-1): it lives until it
+ends or its supervisor is asked to stop.
+
+Run as a script with nothing but the standard library. To start Python for every tool would cost 25 ms each time, so
+`process.py` starts one that serves (`serve`), and every supervisor is forked from it.
 
 It must never leave a process behind, and never report an ending it did not see.
 """
@@ -13,13 +15,15 @@ It must never leave a process behind, and never report an ending it did not see.
 # Importing pathlib would add half again to the time it takes to start.
 # ruff: noqa: PTH112, PTH123, PTH208
 
+import math
 import os
 import resource
 import select
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 _POLL_SECONDS = 0.25
 _BURY_SECONDS = 5.0
@@ -71,12 +75,12 @@ def _signal_group(group: int, number: int) -> None:
         return
 
 
-def _become(argv: list[str]) -> None:
+def _become(argv: list[str], environment: Mapping[str, str]) -> None:
     """In the forked child: shed what the supervisor set up and turn into the tool."""
     signal.set_wakeup_fd(-1)
     for number in (*_STOPPERS, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
-    os.execvp(argv[0], argv)  # noqa: S606
+    os.execvpe(argv[0], argv, environment)  # noqa: S606
 
 
 class Supervisor:
@@ -90,7 +94,7 @@ class Supervisor:
         self.tool = 0
         self.status: int | None = None
 
-    def start(self, argv: list[str]) -> int:
+    def start(self, argv: list[str], environment: Mapping[str, str]) -> int:
         """Start the tool in a session of its own; returns the errno when it could not be started, else 0."""
         failure, failed = os.pipe()
         supervisor = os.getpid()
@@ -100,7 +104,7 @@ class Supervisor:
                 os.setsid()
                 _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
                 if os.getppid() == supervisor:
-                    _become(argv)
+                    _become(argv, environment)
             except OSError as error:
                 os.write(failed, b"%d" % (error.errno or 1))
             finally:
@@ -178,20 +182,11 @@ def _listen_to_signals() -> int:
     return wakeup
 
 
-def main(arguments: list[str]) -> None:
-    lifeline, timeout, grace, most_bytes, locale, *argv = arguments
-    supervisor = Supervisor(
-        lifeline=int(lifeline), timeout=float(timeout), grace=float(grace), most_bytes=int(most_bytes)
-    )
-    if supervisor.lifeline >= 0:
-        os.set_inheritable(supervisor.lifeline, False)
-    if not locale:
-        # NOTE: Python adds this variable by itself in the C locale; the tool's environment is exactly what was asked.
-        os.environ.pop("LC_CTYPE", None)
+def supervise(supervisor: Supervisor, argv: list[str], environment: Mapping[str, str]) -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     wakeup = _listen_to_signals()
     start = time.monotonic()
-    errno = supervisor.start(argv)
+    errno = supervisor.start(argv, environment)
     supervisor.tell(f"started {supervisor.tool}\n")
     reason = "not-started" if errno else supervisor.watch(wakeup)
     seconds = time.monotonic() - start
@@ -200,6 +195,54 @@ def main(arguments: list[str]) -> None:
     peak = used.ru_maxrss if sys.platform == "darwin" else used.ru_maxrss * 1024
     status = -1 if supervisor.status is None else supervisor.status
     supervisor.tell(f"{reason} {status} {errno} {seconds:.6f} {used.ru_utime + used.ru_stime:.6f} {peak}\n")
+
+
+def serve(control: int) -> None:
+    """Turn each request into a supervisor of its own until nobody can ask any more."""
+    import json
+    import socket
+
+    # NOTE: supervisors nobody waits for must not stay behind as zombies.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(fileno=control) as requests:
+        while True:
+            _, received, _, _ = socket.recv_fds(requests, 1, 5)
+            if not received:
+                return
+            if os.fork() == 0:
+                try:
+                    requests.close()
+                    _supervise_request(json.loads, *received)
+                finally:
+                    os._exit(0)
+            for descriptor in received:
+                os.close(descriptor)
+
+
+def _supervise_request(
+    parse: Callable[[bytes], dict[str, Any]], request: int, lifeline: int, stdin: int, stdout: int, stderr: int
+) -> None:
+    os.setsid()
+    os.set_inheritable(lifeline, False)
+    with os.fdopen(request, "rb") as stream:
+        stream.seek(0)
+        asked = parse(stream.read())
+    for number, descriptor in enumerate((stdin, stdout, stderr)):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.chdir(asked["directory"])
+    supervisor = Supervisor(
+        lifeline=lifeline, timeout=asked["timeout"], grace=asked["grace"], most_bytes=asked["most_bytes"]
+    )
+    supervise(supervisor, asked["argv"], asked["environment"])
+
+
+def main(arguments: list[str]) -> None:
+    if arguments[0] == "serve":
+        serve(int(arguments[1]))
+    else:
+        daemon = Supervisor(lifeline=-1, timeout=math.inf, grace=float(arguments[1]), most_bytes=1 << 62)
+        supervise(daemon, arguments[2:], os.environ)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,16 @@ the user must never reach a tool that was not declared to need it.
 """
 
 import asyncio
+import atexit
 import errno
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -153,12 +157,12 @@ async def run(command: Command) -> Completion:
         files.callback(_live.discard, ours)
         try:
             with command.stdin.open("rb") as given:
-                supervisor = _start(command, theirs, given=given, output=output, log=log)
+                _start(command, theirs, given, output, log)
         except OSError as error:
             detail = f"{command.argv[0]} could not be started: {error.strerror or error}"
             return Completion(Ending.NOT_FOUND, detail=detail)
         theirs.close()
-        words = await _until_gone(ours, supervisor)
+        words = await _until_gone(ours)
     return _completion(command, words)
 
 
@@ -171,29 +175,76 @@ def _open_outputs(command: Command, files: ExitStack) -> tuple[IO[bytes], IO[byt
     return log, files.enter_context(command.stdout.open("wb"))
 
 
-def _start(
-    command: Command, lifeline: socket.socket, *, given: IO[bytes], output: IO[bytes], log: IO[bytes]
-) -> subprocess.Popen[bytes]:
-    environment = clean_environment(needs=command.needs, extras=command.environment)
-    limits = (command.timeout_seconds, command.grace_seconds, command.max_output_bytes)
-    return subprocess.Popen(
-        [
-            *(sys.executable, "-S", "-E", "-I", str(_LIFELINE), str(lifeline.fileno())),
-            *map(str, limits),
-            environment.get("LC_CTYPE", ""),
-            *command.argv,
-        ],
-        cwd=command.directory,
-        env=environment,
-        stdin=given,
-        stdout=output,
-        stderr=log,
-        pass_fds=[lifeline.fileno()],
-        start_new_session=True,
-    )
+class _Starter:
+    """The one process that supervisors are forked from, since to start Python for every tool would cost 25 ms each."""
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self.control, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-S", "-E", "-I", str(_LIFELINE), "serve", str(theirs.fileno())],
+                cwd="/",
+                env=clean_environment(needs=frozenset(), extras={}),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+
+    def close(self) -> None:
+        self.control.close()
+        if self.owner == os.getpid():
+            self.process.wait()
 
 
-async def _until_gone(lifeline: socket.socket, supervisor: subprocess.Popen[bytes]) -> str:
+_starter: _Starter | None = None
+_starting = threading.Lock()
+
+
+@atexit.register
+def _end_starter() -> None:
+    if _starter is not None:
+        _starter.close()
+
+
+def _ask(descriptors: list[int]) -> None:
+    """Hand a request to the starter, which is started when there is none, or none of this process, or it died."""
+    global _starter
+    with _starting:
+        if _starter is not None and _starter.owner == os.getpid():
+            with suppress(BrokenPipeError, ConnectionResetError):
+                socket.send_fds(_starter.control, [b"+"], descriptors)
+                return
+            _starter.close()
+        _starter = _Starter()
+        socket.send_fds(_starter.control, [b"+"], descriptors)
+
+
+def _start(command: Command, lifeline: socket.socket, *streams: IO[bytes]) -> None:
+    request = {
+        "argv": command.argv,
+        "directory": str(command.directory.absolute()),
+        "environment": clean_environment(needs=command.needs, extras=command.environment),
+        "timeout": command.timeout_seconds,
+        "grace": command.grace_seconds,
+        "most_bytes": command.max_output_bytes,
+    }
+    with _nameless_file() as stream:
+        stream.write(json.dumps(request).encode())
+        stream.flush()
+        _ask([stream.fileno(), lifeline.fileno(), *(each.fileno() for each in streams)])
+
+
+def _nameless_file() -> IO[bytes]:
+    """Room for arguments of any length, in memory where the system has it."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("towpath-request"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+async def _until_gone(lifeline: socket.socket) -> str:
     """What the supervisor said, once it is gone and its tool with it."""
     loop = asyncio.get_running_loop()
     # NOTE: a bare future and no task, since the end of an event loop cancels every task but not this wait.
@@ -217,7 +268,6 @@ async def _until_gone(lifeline: socket.socket, supervisor: subprocess.Popen[byte
         except asyncio.CancelledError as error:
             cancelled = error
             _cut(lifeline)
-    supervisor.wait()
     _sweep(words.decode())
     if cancelled is not None:
         raise cancelled

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -291,6 +292,52 @@ class TestNothingOutlives:
         assert (done.ending, done.exit_code) == (Ending.SIGNALLED, None)
         (tool,) = pids_in(tmp_path / "pids", count=1)
         until(lambda: not is_alive(tool), seconds=2.0)
+
+    def test_starter_killed(self, tmp_path: Path) -> None:
+        """The process that supervisors come from may die: what runs goes on, and the next tool starts all the same."""
+
+        async def kill_starter() -> tuple[Completion, Completion]:
+            running = asyncio.create_task(process.run(command(tmp_path, "sh", "-c", "echo $$ > pids; read x < go")))
+            (tool,) = await asyncio.to_thread(pids_in, tmp_path / "pids", count=1)
+            (starter,) = psutil.Process().children()
+            assert tool in [child.pid for child in starter.children(recursive=True)]
+            starter.kill()
+            (tmp_path / "next").mkdir()
+            after = await process.run(command(tmp_path / "next", "echo", "next"))
+            await asyncio.to_thread((tmp_path / "go").write_text, "\n")
+            return await running, after
+
+        os.mkfifo(tmp_path / "go")
+        running, after = asyncio.run(kill_starter())
+
+        assert (running.exit_code, after.tail) == (0, "next\n")
+
+    def test_many_at_once(self, tmp_path: Path) -> None:
+        """Many tools at once each have their own output and ending, from several threads and event loops too."""
+
+        async def many(name: str) -> list[str]:
+            folders = [tmp_path / f"{name}{number}" for number in range(30)]
+            for folder in folders:
+                folder.mkdir()
+            asked = [command(folder, "sh", "-c", f"echo {folder.name}; exit 3") for folder in folders]
+            done = await asyncio.gather(*map(process.run, asked))
+            return [f"{each.tail.strip()} {each.exit_code}" for each in done]
+
+        with ThreadPoolExecutor() as pool:
+            done = list(pool.map(lambda name: asyncio.run(many(name)), "ab"))
+
+        assert done == [[f"{name}{number} 3" for number in range(30)] for name in "ab"]
+
+    def test_nothing_stays_behind(self, tmp_path: Path) -> None:
+        """A Towpath that ends leaves no supervisor and no starter, and no zombie while it lives."""
+        finish(command(tmp_path, "true"))
+        (starter,) = psutil.Process().children()
+        until(lambda: starter.children() == [])
+        with parent_of_a_family(tmp_path, timeout_seconds=0.2) as parent:
+            until(lambda: psutil.Process(parent.pid).children() != [])
+            (theirs,) = psutil.Process(parent.pid).children()
+        assert parent.returncode == 0
+        until(lambda: not is_alive(theirs.pid), seconds=2.0)
 
     def test_deadline_needs_no_event_loop(self, tmp_path: Path) -> None:
         """A Towpath that is stopped still has its tools end at their deadline."""
