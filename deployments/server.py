@@ -33,7 +33,7 @@ _POLL_SECONDS = 0.1
 _PROGRESS_SECONDS = 5.0
 
 
-class ServerUnavailable(Exception):  # noqa: N818 - an answer, shown as it stands
+class ServerUnavailable(Exception):
     """No server can be had; the text says why and what to do, in one line."""
 
 

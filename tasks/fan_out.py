@@ -118,7 +118,9 @@ async def _checked(check: PlannedCheck, place: Workplace, built: Built | None, r
     if isinstance(result, CheckResult):
         return result.model_copy(update={"cached": result.cached or state.name == "Cached"})
     reason = f"Towpath itself failed at this check: {type(result).__name__}: {result}"
-    return result_of(check.id, Outcome(Verdict.ERROR, reason, remedy="please report this with the run's log"), tool=check.tool)
+    return result_of(
+        check.id, Outcome(Verdict.ERROR, reason, remedy="please report this with the run's log"), tool=check.tool
+    )
 
 
 def _coverage(check: PlannedCheck, results: Mapping[str, CheckResult]) -> CheckResult:
@@ -130,4 +132,6 @@ def _coverage(check: PlannedCheck, results: Mapping[str, CheckResult]) -> CheckR
     gaps = tuple(f"{gap.path}:{gap.line}: {gap.message}" for gap in tests.gaps)
     outcome = judge_coverage(tests.measures, gaps, minimum_percent=check.minimum_percent)
     judged = result_of(check.id, outcome, tool="coverage")
-    return judged.model_copy(update={"measures": tests.measures, "gaps": tests.gaps, "cached": tests.cached, "log": tests.log})
+    return judged.model_copy(
+        update={"measures": tests.measures, "gaps": tests.gaps, "cached": tests.cached, "log": tests.log}
+    )

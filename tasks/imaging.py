@@ -3,7 +3,16 @@
 from prefect import task
 from prefect.client.schemas.objects import State
 
-from tasks.adapters.images import Engine, EngineMissing, ImageBuild, ImageTrial, build_image, find_engine, remove_image, try_image
+from tasks.adapters.images import (
+    Engine,
+    EngineMissing,
+    ImageBuild,
+    ImageTrial,
+    build_image,
+    find_engine,
+    remove_image,
+    try_image,
+)
 from tasks.adapters.process import Completion, Ending
 from tasks.core.image_conclusion import conclude_build
 from tasks.core.outcome import Outcome, Verdict

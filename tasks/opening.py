@@ -1,9 +1,7 @@
 """The beginning of a run: its folders, its snapshot, its settings."""
 
-import os
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 from uuid import uuid4
 
 from prefect.context import FlowRunContext
@@ -11,7 +9,7 @@ from prefect.settings import get_current_settings
 
 from tasks.adapters.live_runs import hold_run
 from tasks.adapters.state import state_home
-from tasks.preparing import checkout, settings_of
+from tasks.preparing import checkout, configure
 from tasks.request import CiRequest
 from tasks.watching import RunStarted, tell
 from tasks.workplace import Workplace
@@ -24,7 +22,7 @@ async def open_workplace(held: AsyncExitStack, request: CiRequest) -> Workplace:
     tell(RunStarted(run_id, run_page(run_id)))
     snapshot = await checkout(held, request.target, request.ref, state)
     folder = state / "reports" / f"{now:%Y%m%d-%H%M%S}-{snapshot.name}-{run_id[:8]}"
-    settings = settings_of(snapshot, request.overrides)
+    settings = configure(snapshot, request.overrides)
     return Workplace(snapshot=snapshot, settings=settings, state=state, folder=folder, run_id=run_id, started=now)
 
 

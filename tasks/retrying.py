@@ -15,6 +15,10 @@ class PermanentError(Exception):
     """Trying again cannot help."""
 
 
+class BadInput(PermanentError):
+    """What the user asked for, or the target's configuration, cannot be used; the text is one line that says why."""
+
+
 def is_temporary(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     """For a task's retry_condition_fn; Prefect hands over the exception as the state's data."""
     return isinstance(state.data, TemporaryError)

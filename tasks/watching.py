@@ -30,6 +30,7 @@ class Preparing:
 
     environment: str
     seconds: float | None = None
+    is_reused: bool = False
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,15 @@ class Workplace:
         arguments = tool.arguments(bare)
         environment = dict(check.variables)
         return digest(
-            [_RESULTS_VERSION, check.id, program.version, arguments, environment, fingerprint, self.inputs(check.inputs)]
+            [
+                _RESULTS_VERSION,
+                check.id,
+                program.version,
+                arguments,
+                environment,
+                fingerprint,
+                self.inputs(check.inputs),
+            ]
         )
 
     def image_key(self, check: PlannedCheck, settings: ImageSettings) -> str:

@@ -15,10 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.adapters.installer import find_uv
 from tasks.adapters.process import Command, Completion, Ending, Need, run
 from tasks.adapters.snapshots import Snapshot
 from tasks.adapters.state import file_digest, write_atomically
-from tasks.adapters.installer import find_uv
 from tasks.core.environments import Environment, EnvironmentKind, Step, digest
 from tasks.core.installs import InstallTrouble, explain_install
 
@@ -57,7 +57,9 @@ def machine_facts() -> str:
     return digest([platform.system(), platform.machine(), stats])
 
 
-async def build_environment(environment: Environment, snapshot: Snapshot, *, log: Path, timeout_seconds: float) -> Built:
+async def build_environment(
+    environment: Environment, snapshot: Snapshot, *, log: Path, timeout_seconds: float
+) -> Built:
     """The environment, reused when its fingerprint is known. Raises InstallFailed."""
     fingerprint = environment.fingerprint(snapshot.files, machine=machine_facts())
     is_python = environment.kind is EnvironmentKind.PYTHON
@@ -69,9 +71,13 @@ async def build_environment(environment: Environment, snapshot: Snapshot, *, log
             await _install(environment, snapshot, place.folder, log=log, timeout_seconds=timeout_seconds)
             place.seal()
     except OSError as broken:
-        raise InstallFailed(InstallTrouble(f"{broken.filename}: {broken.strerror}", "free or unlock that place and run again")) from broken
+        raise InstallFailed(
+            InstallTrouble(f"{broken.filename}: {broken.strerror}", "free or unlock that place and run again")
+        ) from broken
     seconds = time.monotonic() - started
-    return Built(environment.id, environment.kind, place.folder, _identity(place.folder, fingerprint), seconds, is_reused)
+    return Built(
+        environment.id, environment.kind, place.folder, _identity(place.folder, fingerprint), seconds, is_reused
+    )
 
 
 def _identity(folder: Path, fingerprint: str) -> str:
@@ -201,7 +207,9 @@ def _generated(snapshot: Snapshot) -> Iterator[str]:
                 yield path
 
 
-async def _install(environment: Environment, snapshot: Snapshot, folder: Path, *, log: Path, timeout_seconds: float) -> None:
+async def _install(
+    environment: Environment, snapshot: Snapshot, folder: Path, *, log: Path, timeout_seconds: float
+) -> None:
     fill = {"uv": str(find_uv()), "venv": str(folder), "tree": str(snapshot.tree)}
     directory = snapshot.tree / environment.root
     for number, step in enumerate(environment.steps):
@@ -211,7 +219,14 @@ async def _install(environment: Environment, snapshot: Snapshot, folder: Path, *
     if missing:
         wanted = tuple(f"{name}=={version}" for name, version in missing)
         step = Step(("{uv}", "pip", "install", "--python", "{venv}", *wanted), {})
-        await _step(environment, step, fill, directory=directory, log=log.with_suffix(".tools.log"), timeout_seconds=timeout_seconds)
+        await _step(
+            environment,
+            step,
+            fill,
+            directory=directory,
+            log=log.with_suffix(".tools.log"),
+            timeout_seconds=timeout_seconds,
+        )
 
 
 async def _step(
@@ -219,14 +234,15 @@ async def _step(
 ) -> None:
     argv = tuple(_filled(part, fill) for part in step.argv)
     variables = {name: _filled(value, fill) for name, value in step.variables.items()}
-    downloads = {"UV_PYTHON_DOWNLOADS": os.environ.get("UV_PYTHON_DOWNLOADS", "never")}
+    # NOTE: byte code compiled once here saves every first import of every check afterwards.
+    chosen = {"UV_COMPILE_BYTECODE": "1", "UV_PYTHON_DOWNLOADS": os.environ.get("UV_PYTHON_DOWNLOADS", "never")}
     completion = await run(
         Command(
             argv=argv,
             directory=directory,
             log=log,
             timeout_seconds=timeout_seconds,
-            environment={**downloads, **variables},
+            environment={**chosen, **variables},
             needs=frozenset({Need.REGISTRY}),
         )
     )
@@ -236,8 +252,12 @@ async def _step(
 
 def _explain(environment: Environment, argv: tuple[str, ...], completion: Completion, log: Path) -> InstallTrouble:
     if completion.ending is Ending.NOT_FOUND:
-        return InstallTrouble(f"{completion.detail}", f"install {Path(argv[0]).name}; towpath doctor shows what is missing")
-    return explain_install(environment.manager, completion.head + completion.tail, ending=completion.detail, log_path=str(log))
+        return InstallTrouble(
+            f"{completion.detail}", f"install {Path(argv[0]).name}; towpath doctor shows what is missing"
+        )
+    return explain_install(
+        environment.manager, completion.head + completion.tail, ending=completion.detail, log_path=str(log)
+    )
 
 
 def _filled(part: str, fill: Mapping[str, str]) -> str:

@@ -45,7 +45,11 @@ async def examine(examination: Examination) -> Examined:
         Path(examination.invocation.caches).mkdir(parents=True, exist_ok=True)
     except OSError as refused:
         trouble = f"{refused.filename} could not be written: {refused.strerror}"
-        return Examined(Finished(None, trouble, "free some space, or set TOWPATH_HOME to a place that can be written"), Output("", ""), Completion(Ending.UNWRITABLE))
+        return Examined(
+            Finished(None, trouble, "free some space, or set TOWPATH_HOME to a place that can be written"),
+            Output("", ""),
+            Completion(Ending.UNWRITABLE),
+        )
     completion = await run(_command(examination, stdout))
     too_big = next((path for path in (stdout, *_reports(examination)) if _size(path) > _READABLE_BYTES), None)
     if too_big:
@@ -69,12 +73,13 @@ def _command(examination: Examination, stdout: Path) -> Command:
 
 
 def _surroundings(examination: Examination) -> dict[str, str]:
-    """PATH with the environment's programs first, and byte code kept out of the snapshot's tree."""
+    """PATH with the environment's programs first, and what marks the environment as the active one."""
     folders = [str(folder) for folder in examination.program.folders]
-    venv = next((folder.parent for folder in examination.program.folders if (folder.parent / "pyvenv.cfg").exists()), None)
+    venv = next(
+        (folder.parent for folder in examination.program.folders if (folder.parent / "pyvenv.cfg").exists()), None
+    )
     return {
         "PATH": os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)]),
-        "PYTHONPYCACHEPREFIX": f"{examination.invocation.caches}/pycache",
         "CI": "true",
         **({"VIRTUAL_ENV": str(venv)} if venv else {}),
         **({"PYTHONPATH": str(_PYTEST_PLUGIN)} if examination.tool.name == "pytest" else {}),

@@ -52,7 +52,9 @@ async def find_program(tool: Tool, built: Built | None, folder: Path, *, state: 
     if found := locked_program(tool, built, folder):
         return found
     if not tool.version:
-        raise ProgramMissing(InstallTrouble(f"{tool.name} is not installed by the target", f"add {tool.package} to its dependencies"))
+        raise ProgramMissing(
+            InstallTrouble(f"{tool.name} is not installed by the target", f"add {tool.package} to its dependencies")
+        )
     match tool.ecosystem:
         case Ecosystem.PYTHON:
             return await _pinned_python(tool, state, log)
@@ -94,7 +96,10 @@ def _node_program(tool: Tool, folder: Path, root: Path) -> Program | None:
 async def _pinned_python(tool: Tool, state: Path, log: Path) -> Program:
     place = state / "tools" / f"{tool.package}-{tool.version}"
     uv = str(find_uv())
-    steps = ((uv, "venv", "--no-project", "--clear", str(place)), (uv, "pip", "install", "--python", str(place), f"{tool.package}=={tool.version}"))
+    steps = (
+        (uv, "venv", "--no-project", "--clear", str(place)),
+        (uv, "pip", "install", "--python", str(place), f"{tool.package}=={tool.version}"),
+    )
     await _install_once(place, steps, Manager.UV, log)
     found = _python_program(tool, place, "pinned by Towpath")
     assert found is not None, f"{tool.package} installs no {tool.name}"
@@ -107,7 +112,9 @@ async def _pinned_node(tool: Tool, built: Built | None, state: Path, log: Path) 
     await _install_once(place, (step,), Manager.NPM, log)
     found = _node_program(tool, place, place)
     assert found is not None, f"{tool.package} installs no {tool.name}"
-    return Program(found.argv, found.version, "pinned by Towpath", (*found.folders, *([built.binaries] if built else [])))
+    return Program(
+        found.argv, found.version, "pinned by Towpath", (*found.folders, *([built.binaries] if built else []))
+    )
 
 
 async def _install_once(place: Path, steps: tuple[tuple[str, ...], ...], manager: Manager, log: Path) -> None:
@@ -118,7 +125,9 @@ async def _install_once(place: Path, steps: tuple[tuple[str, ...], ...], manager
         place.mkdir(parents=True)
         for number, argv in enumerate(steps):
             part = log.with_suffix(f".install-{number}.log")
-            command = Command(argv=argv, directory=place, log=part, timeout_seconds=600, needs=frozenset({Need.REGISTRY}))
+            command = Command(
+                argv=argv, directory=place, log=part, timeout_seconds=600, needs=frozenset({Need.REGISTRY})
+            )
             completion = await run(command)
             if completion.ending is not Ending.EXITED or completion.exit_code:
                 said = completion.head + completion.tail

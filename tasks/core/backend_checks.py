@@ -87,6 +87,8 @@ def _adoptable(project: Backend, base: PlannedCheck, tool: str) -> PlannedCheck:
         id=f"{base.id}/{tool}",
         tool=tool,
         environment=f"python:{project.root}" if is_installed else None,
+        version=project.locked.get(package, ""),
+        is_declared=is_installed,
         why=project.adopted.get(tool, ""),
     )
     return check if tool in project.adopted else replace(check, settled=unused(tool))
@@ -117,6 +119,8 @@ def _tests(project: Backend, base: PlannedCheck, settings: Settings) -> list[Pla
         id=f"{base.id}/pytest",
         tool="pytest",
         why=project.adopted["pytest"],
+        version=project.locked.get("pytest", ""),
+        is_declared="pytest" in project.locked,
         options={"pytest": (*extra, *project.without_smoke), "coverage": coverage},
     )
     smoke = _smoke(base, project, {"pytest": (*extra, *project.smoke)})
@@ -126,7 +130,16 @@ def _tests(project: Backend, base: PlannedCheck, settings: Settings) -> list[Pla
 def _smoke(base: PlannedCheck, project: Backend, options: Mapping[str, tuple[str, ...]]) -> list[PlannedCheck]:
     if not project.smoke:
         return []
-    return [replace(base, id=f"{base.id}/smoke", tool="pytest", why="marked as smoke tests", options=options)]
+    return [
+        replace(
+            base,
+            id=f"{base.id}/smoke",
+            tool="pytest",
+            why="marked as smoke tests",
+            options=options,
+            version=project.locked.get("pytest", ""),
+        )
+    ]
 
 
 def _coverage(tests: PlannedCheck, project: Backend, settings: Settings) -> PlannedCheck:

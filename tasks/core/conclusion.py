@@ -13,7 +13,9 @@ from tasks.core.outcome import Outcome, Verdict
 from tasks.core.tools.contract import Meaning, Output, Problem, Reading, Tool, Unreadable, first_lines
 
 _SHOWN = 3
-_TELLING = re.compile(r"\b(error|failed|fatal|cannot|could not|unable|denied|no such|not found|exception|traceback)\b", re.IGNORECASE)
+_TELLING = re.compile(
+    r"\b(error|failed|fatal|cannot|could not|unable|denied|no such|not found|exception|traceback)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ def conclude(tool: Tool, finished: Finished, output: Output, place: Place, *, re
     return _believed(tool, meaning, reading, output, place, reproduce)
 
 
-def _believed(tool: Tool, meaning: Meaning, reading: Reading, output: Output, place: Place, reproduce: str) -> Conclusion:
+def _believed(
+    tool: Tool, meaning: Meaning, reading: Reading, output: Output, place: Place, reproduce: str
+) -> Conclusion:
     match meaning, bool(reading.problems):
         case Meaning.RAN, False:
             return Conclusion(Outcome(Verdict.PASSED, reading.summary), reading)
@@ -65,9 +69,13 @@ def _believed(tool: Tool, meaning: Meaning, reading: Reading, output: Output, pl
         case Meaning.RAN, True:
             return Conclusion(Outcome(Verdict.PASSED, reading.summary), replace(reading, problems=()))
         case _, True:
-            return Conclusion(Outcome(Verdict.FAILED, reason_of(reading), remedy=_remedy(tool, reading, place, reproduce)), reading)
+            return Conclusion(
+                Outcome(Verdict.FAILED, reason_of(reading), remedy=_remedy(tool, reading, place, reproduce)), reading
+            )
         case _, False if tool.other_exits is Meaning.FINDINGS or reading.gaps:
-            said = "; ".join(str(gap) for gap in reading.gaps[:_SHOWN]) or first_lines(telling(output.log + output.stdout))
+            said = "; ".join(str(gap) for gap in reading.gaps[:_SHOWN]) or first_lines(
+                telling(output.log + output.stdout)
+            )
             return Conclusion(Outcome(Verdict.FAILED, said or "it failed and said nothing", remedy=reproduce), reading)
     return Conclusion(_error(f"{tool.name} says it found something, but its report names nothing", reproduce), reading)
 
@@ -121,7 +129,9 @@ def judge_coverage(measures: Mapping[str, float], gaps: tuple[str, ...], *, mini
     """Whether the tests reached enough lines; `gaps` are uncovered stretches as `file:line: ...`, the longest first."""
     valid = measures.get("lines_valid", 0)
     if not valid:
-        return _error("the tests measured no line of code", "look at the log of pytest and at [tool.coverage] in pyproject.toml")
+        return _error(
+            "the tests measured no line of code", "look at the log of pytest and at [tool.coverage] in pyproject.toml"
+        )
     percent = 100 * measures["lines_covered"] / valid
     figure = f"{percent:.1f} % of {valid:.0f} lines"
     if percent >= minimum_percent:

@@ -22,9 +22,35 @@ _READ = re.compile(
 )
 _DOCKERFILE = re.compile(r"(^|/)(Dockerfile|Containerfile|[\w-]+\.Dockerfile|Dockerfile\.[\w-]+)$")
 _NOT_OURS = frozenset(
-    "tests test __tests__ fixtures __fixtures__ testdata test-data test_data examples example samples docs doc templates "
-    "template vendor vendored third_party third-party node_modules site-packages benchmarks benches e2e playground "
-    "playgrounds __snapshots__".split()
+    [
+        "tests",
+        "test",
+        "__tests__",
+        "fixtures",
+        "__fixtures__",
+        "testdata",
+        "test-data",
+        "test_data",
+        "examples",
+        "example",
+        "samples",
+        "docs",
+        "doc",
+        "templates",
+        "template",
+        "vendor",
+        "vendored",
+        "third_party",
+        "third-party",
+        "node_modules",
+        "site-packages",
+        "benchmarks",
+        "benches",
+        "e2e",
+        "playground",
+        "playgrounds",
+        "__snapshots__",
+    ]
 )
 
 
@@ -58,7 +84,7 @@ def _why_not(folder: str, settings: ProjectSettings) -> str:
     if folder in {place.strip("/") for place in settings.include}:
         return ""
     parts = PurePosixPath(folder).parts
-    foreign = next((part for part in parts if part.lower() in _NOT_OURS or part.startswith(".") and part != "."), "")
+    foreign = next((part for part in parts if part.lower() in _NOT_OURS or (part.startswith(".") and part != ".")), "")
     if foreign:
         return f"inside {foreign}/; add it to projects.include to take it in"
     return "a template with placeholders in its path" if "{{" in folder else ""
@@ -78,7 +104,11 @@ def _backend(texts: Texts, folder: str, folders: set[str], troubles: list[Troubl
 def _is_requirements_of_above(texts: Texts, folder: str, folders: set[str]) -> bool:
     """Whether the folder only holds requirement files of the project above it."""
     own = any(texts.has(folder, name) for name in ("pyproject.toml", "setup.py", "setup.cfg"))
-    return not own and any(other != folder and is_within(folder, other) for other in folders) and folder.endswith("requirements")
+    return (
+        not own
+        and any(other != folder and is_within(folder, other) for other in folders)
+        and folder.endswith("requirements")
+    )
 
 
 def _frontend(texts: Texts, folder: str, troubles: list[Trouble]) -> Frontend | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tasks.core.projects import Backend, Frontend, Manager, is_within, joined
+from tasks.core.projects import Backend, Frontend, Manager, joined
 
 POETRY, PDM = "poetry==2.5.1", "pdm==2.29.4"
 _NODE_RUNNERS = {
@@ -117,7 +117,9 @@ def _project_python(project: Backend) -> tuple[str, ...]:
 
 def _uv_sync(projects: tuple[Backend, ...], groups: Iterable[str], extras: Iterable[str], ask: tuple[str, ...]) -> Step:
     members = ("--all-packages",) if len(projects) > 1 or projects[0].path != projects[0].root else ()
-    wanted = [part for name in groups for part in ("--group", name)] + [part for name in extras for part in ("--extra", name)]
+    wanted = [part for name in groups for part in ("--group", name)] + [
+        part for name in extras for part in ("--extra", name)
+    ]
     argv = ("{uv}", "sync", "--frozen", *members, *wanted, *ask)
     return Step(argv, {"UV_PROJECT_ENVIRONMENT": "{venv}", **_VERSION_WITHOUT_GIT})
 
@@ -189,6 +191,8 @@ def _node_install(project: Frontend) -> tuple[str, ...]:
 
 def _node_variables(project: Frontend) -> dict[str, str]:
     quiet = {"HUSKY": "0", "npm_config_update_notifier": "false", "CI": "true"}
-    return {**quiet, "YARN_NODE_LINKER": "node-modules", "YARN_ENABLE_TELEMETRY": "0"} if project.manager is Manager.YARN else quiet
-
-
+    return (
+        {**quiet, "YARN_NODE_LINKER": "node-modules", "YARN_ENABLE_TELEMETRY": "0"}
+        if project.manager is Manager.YARN
+        else quiet
+    )

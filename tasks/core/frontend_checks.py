@@ -17,14 +17,14 @@ _PLACEHOLDER = "no test specified"
 def plan_frontends(discovery: Discovery, settings: Settings) -> tuple[list[Environment], list[PlannedCheck]]:
     """Environments, one per lock file, and the checks of every Node project."""
     projects = sorted(discovery.frontends, key=lambda project: (project.root, project.path))
-    environments = [
-        node_environment(tuple(found)) for _, found in groupby(projects, key=lambda project: project.root)
-    ]
+    environments = [node_environment(tuple(found)) for _, found in groupby(projects, key=lambda project: project.root)]
     return environments, [check for project in projects for check in _checks(project, discovery, settings)]
 
 
 def _checks(project: Frontend, discovery: Discovery, settings: Settings) -> list[PlannedCheck]:
-    room = "frontend" if len(discovery.frontends) == 1 else f"frontend/{project.path if project.path != '.' else 'root'}"
+    room = (
+        "frontend" if len(discovery.frontends) == 1 else f"frontend/{project.path if project.path != '.' else 'root'}"
+    )
     base = PlannedCheck(
         id=room,
         folder=project.path,
@@ -43,8 +43,15 @@ def _lint(project: Frontend, base: PlannedCheck) -> PlannedCheck:
     if not project.linter:
         return _settled(base, "eslint", "no configuration of ESLint or Biome", "npm init @eslint/config")
     options = {"eslint": project.linter_options, "eslint-cache": ("yes",) if project.can_cache_lint else ()}
+    package = "@biomejs/biome" if project.linter == "biome" else project.linter
     return replace(
-        base, id=f"{base.id}/{project.linter}", tool=project.linter, why=f"{project.linter} is configured", options=options
+        base,
+        id=f"{base.id}/{project.linter}",
+        tool=project.linter,
+        why=f"{project.linter} is configured",
+        options=options,
+        version=project.locked.get(package, ""),
+        is_declared=package in project.dependencies,
     )
 
 
@@ -52,7 +59,9 @@ def _types(project: Frontend, base: PlannedCheck) -> PlannedCheck:
     if not project.has_tsconfig:
         return _settled(base, "typescript", "no tsconfig.json", "npx tsc --init")
     options = {"tsc-build": ("yes",) if project.is_tsc_build else ()}
-    return replace(base, id=f"{base.id}/typescript", tool="tsc", why="tsconfig.json", options=options)
+    version, is_declared = project.locked.get("typescript", ""), "typescript" in project.dependencies
+    check = replace(base, id=f"{base.id}/typescript", tool="tsc", why="tsconfig.json", options=options)
+    return replace(check, version=version, is_declared=is_declared)
 
 
 def _tests(project: Frontend, base: PlannedCheck) -> PlannedCheck:
@@ -60,7 +69,8 @@ def _tests(project: Frontend, base: PlannedCheck) -> PlannedCheck:
     check = replace(base, id=f"{base.id}/test", why=f"script test: {script}" if script else "a dependency")
     for tool in ("vitest", "jest"):
         if tool in project.dependencies and (tool in script or not script):
-            return replace(check, tool=tool, options={"test": _runner_options(script, tool)})
+            options = {"test": _runner_options(script, tool)}
+            return replace(check, tool=tool, options=options, version=project.locked.get(tool, ""), is_declared=True)
     if script and _PLACEHOLDER not in script:
         return replace(check, tool="script", program=_runner(project), options={"script": ("test",)})
     return _settled(base, "test", "no test script and no known test runner", "add a script test to package.json")

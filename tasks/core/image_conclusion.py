@@ -8,7 +8,9 @@ from tasks.core.tools.contract import first_lines, plain
 
 _PLACE = re.compile(r"^(?:\S*/)?(?P<file>[\w.-]*(?:Dockerfile|Containerfile)[\w.-]*):(?P<line>\d+)$", re.MULTILINE)
 _ERROR = re.compile(r"^ERROR: (?:failed to (?:build|solve): )?(?P<message>.+)$", re.MULTILINE)
-_DAEMON = re.compile(r"Cannot connect to the Docker daemon|error during connect|no builder|failed to find driver", re.IGNORECASE)
+_DAEMON = re.compile(
+    r"Cannot connect to the Docker daemon|error during connect|no builder|failed to find driver", re.IGNORECASE
+)
 _REGISTRY = re.compile(
     r"failed to resolve source metadata|failed to do request|dial tcp|i/o timeout|TLS handshake|no such host"
     r"|toomanyrequests|pull access denied|Temporary failure in name resolution|Could not resolve|connection refused",

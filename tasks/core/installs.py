@@ -16,8 +16,13 @@ _NETWORK = re.compile(
     r"|Temporary failure in name resolution|Max retries exceeded|operation timed out|HTTP (status|error).{0,40}\b5\d\d\b|\b50[234] (Bad|Service|Gateway)",
     re.IGNORECASE,
 )
-_INTERPRETER = re.compile(r"No interpreter found for (Python )?([^\s]+.*?) in|no (?:compatible )?interpreter.*?(>=?[\d.]+)", re.IGNORECASE)
-_STALE = re.compile(r"lockfile.{0,60}(out of date|outdated|not up to date|needs to be updated)|npm ci.{0,80}can only install|not in sync|ERR_PNPM_OUTDATED_LOCKFILE|YN0028|pyproject.toml changed significantly", re.IGNORECASE)
+_INTERPRETER = re.compile(
+    r"No interpreter found for (Python )?([^\s]+.*?) in|no (?:compatible )?interpreter.*?(>=?[\d.]+)", re.IGNORECASE
+)
+_STALE = re.compile(
+    r"lockfile.{0,60}(out of date|outdated|not up to date|needs to be updated)|npm ci.{0,80}can only install|not in sync|ERR_PNPM_OUTDATED_LOCKFILE|YN0028|pyproject.toml changed significantly",
+    re.IGNORECASE,
+)
 _SPACE = re.compile(r"No space left on device|ENOSPC", re.IGNORECASE)
 
 
@@ -34,14 +39,23 @@ def explain_install(manager: Manager, log: str, *, ending: str, log_path: str) -
     if found := _INTERPRETER.search(text):
         version = (found[2] or found[3] or "").strip("`' ")
         return InstallTrouble(
-            f"no Python {version} on this machine", f"install one (uv python install '{version}'), or set backend.python in towpath.toml"
+            f"no Python {version} on this machine",
+            f"install one (uv python install '{version}'), or set backend.python in towpath.toml",
         )
     if _SPACE.search(text):
-        return InstallTrouble("the disk is full", "free some space: towpath's folder and the package managers' caches are safe to delete")
+        return InstallTrouble(
+            "the disk is full", "free some space: towpath's folder and the package managers' caches are safe to delete"
+        )
     if _STALE.search(text):
-        return InstallTrouble(f"the lock file does not fit its manifest: {_last(text)}", f"lock again with {manager.value} and commit it")
+        return InstallTrouble(
+            f"the lock file does not fit its manifest: {_last(text)}", f"lock again with {manager.value} and commit it"
+        )
     if _NETWORK.search(text):
-        return InstallTrouble(f"the package registry could not be reached: {_network_line(text)}", "see towpath doctor; run again when it answers", True)
+        return InstallTrouble(
+            f"the package registry could not be reached: {_network_line(text)}",
+            "see towpath doctor; run again when it answers",
+            True,
+        )
     return InstallTrouble(f"{manager.value} could not install: {ending or _last(text)}", f"see {log_path}")
 
 
@@ -51,5 +65,9 @@ def _network_line(text: str) -> str:
 
 
 def _last(text: str) -> str:
-    wrong = [line for line in text.splitlines() if re.search(r"error|failed|×|not found|conflict|unsatisf", line, re.IGNORECASE)]
+    wrong = [
+        line
+        for line in text.splitlines()
+        if re.search(r"error|failed|×|not found|conflict|unsatisf", line, re.IGNORECASE)
+    ]
     return first_lines("\n".join(wrong or text.splitlines()[-3:]), 3) or "it said nothing"

@@ -24,7 +24,9 @@ ESLINT_CONFIGURATIONS = (
 PACKAGES = ("eslint", "@biomejs/biome", "typescript", "vitest", "jest", "prettier")
 _BIOME_CONFIGURATIONS = ("biome.json", "biome.jsonc")
 # Rules that look beyond one file: ESLint's cache keeps a file's result although what it depends on has changed.
-_CROSS_FILE = re.compile(r"projectService|parserOptions\b[^}]*project\b|TypeChecked|type-checked|import/|import-x|eslint-plugin-import")
+_CROSS_FILE = re.compile(
+    r"projectService|parserOptions\b[^}]*project\b|TypeChecked|type-checked|import/|import-x|eslint-plugin-import"
+)
 _SHELL = re.compile(r"[;&|<>$`()]")
 
 

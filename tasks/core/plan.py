@@ -44,7 +44,11 @@ class Inputs:
 def matches(path: str, pattern: str) -> bool:
     """Whether a file belongs to a pattern: a folder, or a glob whose `*` also crosses folders."""
     clean = pattern.strip("/")
-    return is_within(path, clean) or fnmatchcase(path, clean) or ("/" not in clean and fnmatchcase(path.rpartition("/")[2], clean))
+    return (
+        is_within(path, clean)
+        or fnmatchcase(path, clean)
+        or ("/" not in clean and fnmatchcase(path.rpartition("/")[2], clean))
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +57,7 @@ class PlannedCheck:
 
     `settled` is the outcome of a check that needs no run: switched off, nothing to check, or a manifest that is
     broken. `follows` is the check whose measurements this one judges. `reproduce` is the command a person types to see
-    the same.
+    the same. `version` is what the lock file says, `is_declared` whether the target names the tool at all.
     """
 
     id: str
@@ -65,6 +69,8 @@ class PlannedCheck:
     paths: tuple[str, ...] = (".",)
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     program: tuple[str, ...] = ()
+    version: str = ""
+    is_declared: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
     timeout_seconds: float = 1800.0
     why: str = ""

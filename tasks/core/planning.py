@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from tasks.core.backend_checks import plan_backends
-from tasks.core.environments import Environment
 from tasks.core.frontend_checks import plan_frontends
 from tasks.core.outcome import Outcome, Verdict
 from tasks.core.plan import CheckKind, Inputs, Plan, PlannedCheck
@@ -111,5 +110,3 @@ def _with_settings(check: PlannedCheck, settings: Settings) -> PlannedCheck:
         return replace(timed, settled=Outcome(Verdict.SKIPPED, f"switched off in the configuration: {chosen.reason}"))
     is_dormant = chosen.enabled and check.settled is not None and check.settled.verdict is Verdict.SKIPPED
     return replace(timed, settled=None, why="switched on in the configuration") if is_dormant else timed
-
-

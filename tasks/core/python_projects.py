@@ -16,7 +16,9 @@ PACKAGES = ("black", "ruff", "mypy", "pytest", "pytest-cov")
 _WANTED = re.compile(
     r"^(test|tests|testing|dev|devel|develop|development|lint|linting|linters|typing|types|typecheck|mypy|ci|check|checks|qa)$"
 )
-_REQUIREMENTS = re.compile(r"(^|/)(requirements([-_.]?\w+)?|\w+[-_.]requirements)\.(txt|in)$|(^|/)requirements/[\w-]+\.txt$")
+_REQUIREMENTS = re.compile(
+    r"(^|/)(requirements([-_.]?\w+)?|\w+[-_.]requirements)\.(txt|in)$|(^|/)requirements/[\w-]+\.txt$"
+)
 _WANTED_REQUIREMENTS = re.compile(r"(^|[-_./])(dev|develop|development|test|tests|testing|lint|typing|ci)([-_.]|$)")
 _NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$")
@@ -79,7 +81,11 @@ def _is_project(
         return True
     if texts.has(folder, "setup.py") or "[metadata]" in texts.at(folder, "setup.cfg"):
         return True
-    here = {path for path in requirements if path.rpartition("/")[0] in (folder if folder != "." else "", joined(folder, "requirements"))}
+    here = {
+        path
+        for path in requirements
+        if path.rpartition("/")[0] in (folder if folder != "." else "", joined(folder, "requirements"))
+    }
     return bool(here) and any(path.endswith(".py") for path in own)
 
 
@@ -110,7 +116,9 @@ def _extras(manifest: Mapping[str, Any]) -> list[str]:
 def _wanted_requirements(folder: str, requirements: tuple[str, ...]) -> tuple[str, ...]:
     inside = {path: path if folder == "." else path.removeprefix(f"{folder}/") for path in requirements}
     main = [path for path, name in inside.items() if name == "requirements.txt"]
-    wanted = [path for path, name in inside.items() if _WANTED_REQUIREMENTS.search(name) and not name.startswith("docs/")]
+    wanted = [
+        path for path, name in inside.items() if _WANTED_REQUIREMENTS.search(name) and not name.startswith("docs/")
+    ]
     return tuple(main + wanted) or requirements[:1]
 
 

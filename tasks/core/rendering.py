@@ -37,7 +37,14 @@ def in_order(report: Report) -> list[CheckResult]:
 
 def _paragraph(check: CheckResult) -> list[str]:
     remedy = [f"- To do: `{check.remedy}`"] if check.remedy else []
-    return ["", f"## {MARKS[check.verdict]} {check.id}", "", _cell(check.reason, 1000), *remedy, f"- Log: `{check.log}`"]
+    return [
+        "",
+        f"## {MARKS[check.verdict]} {check.id}",
+        "",
+        _cell(check.reason, 1000),
+        *remedy,
+        f"- Log: `{check.log}`",
+    ]
 
 
 def _row(check: CheckResult) -> str:

@@ -35,7 +35,8 @@ class RunSettings(_Section):
         1800.0, description="seconds an environment may take to build, all tries apart"
     )
     max_log_bytes: Annotated[int, Field(ge=4096, le=1 << 36)] = Field(
-        1 << 30, description="bytes of output one tool may write before it is ended, so that a loop cannot fill the disk"
+        1 << 30,
+        description="bytes of output one tool may write before it is ended, so that a loop cannot fill the disk",
     )
 
 
@@ -57,7 +58,9 @@ class BackendSettings(_Section):
         None, description="extras to install; unset means those named like test, dev, lint or typing"
     )
     pytest_arguments: tuple[str, ...] = Field((), description="added to pytest's command line")
-    mypy_arguments: tuple[str, ...] = Field((), description="added to mypy's command line in place of the project's folder")
+    mypy_arguments: tuple[str, ...] = Field(
+        (), description="added to mypy's command line in place of the project's folder"
+    )
 
 
 class CoverageSettings(_Section):
@@ -74,7 +77,9 @@ class ImageSettings(_Section):
     dockerfile: str = Field("", description="path of the Dockerfile; empty means the one found")
     context: str = Field("", description="build context; empty means the Dockerfile's folder")
     build_arguments: Mapping[str, str] = Field({}, description="--build-arg values, for instance the base image")
-    secrets: tuple[str, ...] = Field((), description="--secret values of buildx, for instance id=ca,src=/etc/ssl/ca.pem")
+    secrets: tuple[str, ...] = Field(
+        (), description="--secret values of buildx, for instance id=ca,src=/etc/ssl/ca.pem"
+    )
     network: Literal["default", "host", "none"] = Field("default", description="network of the build's RUN steps")
     environment: Mapping[str, str] = Field({}, description="variables of the container that is tried")
     port: Annotated[int, Field(ge=1, le=65_535)] | None = Field(None, description="port to probe; unset means EXPOSE's")
@@ -95,7 +100,9 @@ class CheckSettings(_Section):
     command: tuple[str, ...] = Field((), description="program and arguments of an own check; no shell")
     directory: str = Field(".", description="folder an own check runs in")
     environment: Mapping[str, str] = Field({}, description="variables the check sees beside the common few")
-    inputs: tuple[str, ...] = Field((), description="patterns of files an own check reads; empty means all (`*` also crosses folders)")
+    inputs: tuple[str, ...] = Field(
+        (), description="patterns of files an own check reads; empty means all (`*` also crosses folders)"
+    )
     timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] | None = Field(
         None, description="seconds it may take; unset means run.check_timeout_seconds"
     )
@@ -103,7 +110,7 @@ class CheckSettings(_Section):
     @model_validator(mode="after")
     def _off_says_why(self) -> Self:
         if self.enabled is False and not self.reason:
-            raise ValueError("a check that is switched off needs a reason: add reason = \"...\"")
+            raise ValueError('a check that is switched off needs a reason: add reason = "..."')
         return self
 
 

@@ -64,7 +64,9 @@ def read_ruff(output: Output) -> Reading:
 def _ruff_problem(row: dict[str, object]) -> Problem:
     place = row["location"] or {}
     assert isinstance(place, dict)
-    return Problem(str(row["filename"]), place.get("row"), place.get("column"), str(row["message"]), str(row["code"] or ""))
+    return Problem(
+        str(row["filename"]), place.get("row"), place.get("column"), str(row["message"]), str(row["code"] or "")
+    )
 
 
 def _black_arguments(invocation: Invocation) -> tuple[str, ...]:
@@ -73,11 +75,28 @@ def _black_arguments(invocation: Invocation) -> tuple[str, ...]:
 
 def _ruff_arguments(invocation: Invocation) -> tuple[str, ...]:
     cache = f"{invocation.caches}/ruff"
-    return ("check", "--no-fix", "--output-format", "json", "--cache-dir", cache, *invocation.paths)
+    return (
+        "check",
+        "--no-fix",
+        "--output-format",
+        "json",
+        "--cache-dir",
+        cache,
+        *invocation.option("ruff"),
+        *invocation.paths,
+    )
 
 
 def _ruff_format_arguments(invocation: Invocation) -> tuple[str, ...]:
-    return ("format", "--check", "--diff", "--cache-dir", f"{invocation.caches}/ruff-format", *invocation.paths)
+    return (
+        "format",
+        "--check",
+        "--diff",
+        "--cache-dir",
+        f"{invocation.caches}/ruff-format",
+        *invocation.option("ruff"),
+        *invocation.paths,
+    )
 
 
 BLACK = Tool(

@@ -70,7 +70,11 @@ def _biome_problem(found: re.Match[str]) -> Problem:
     fields = dict(part.split("=", 1) for part in found["fields"].strip().split(",") if "=" in part)
     line, column = fields.get("line"), fields.get("col")
     return Problem(
-        fields.get("file", "?"), int(line) if line else None, int(column) if column else None, found["message"], fields.get("title", "")
+        fields.get("file", "?"),
+        int(line) if line else None,
+        int(column) if column else None,
+        found["message"],
+        fields.get("title", ""),
     )
 
 
@@ -80,7 +84,9 @@ def read_prettier(output: Output) -> Reading:
     if "Checking formatting" not in text:
         raise Unreadable("it looked at no file")
     paths = [line.removeprefix("[warn] ") for line in text.splitlines() if line.startswith("[warn] ")]
-    problems = tuple(Problem(path, None, None, "would be reformatted") for path in paths if not path.startswith("Code style"))
+    problems = tuple(
+        Problem(path, None, None, "would be reformatted") for path in paths if not path.startswith("Code style")
+    )
     return Reading(problems, 1, f"{len(problems)} files would be reformatted")
 
 

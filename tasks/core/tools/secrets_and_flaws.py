@@ -5,7 +5,16 @@ bandit exits 0 although it could not parse a file and says so only in `errors`; 
 
 import json
 
-from tasks.core.tools.contract import CLEAN_OR_FINDINGS, Ecosystem, Invocation, Output, Problem, Reading, Tool, Unreadable
+from tasks.core.tools.contract import (
+    CLEAN_OR_FINDINGS,
+    Ecosystem,
+    Invocation,
+    Output,
+    Problem,
+    Reading,
+    Tool,
+    Unreadable,
+)
 
 
 def read_bandit(output: Output) -> Reading:

@@ -2,8 +2,18 @@
 
 import re
 
-from tasks.core.tools.contract import CLEAN_OR_FINDINGS, Ecosystem, Invocation, Meaning, Output, Problem, Reading, Tool
-from tasks.core.tools.contract import Unreadable, plain
+from tasks.core.tools.contract import (
+    CLEAN_OR_FINDINGS,
+    Ecosystem,
+    Invocation,
+    Meaning,
+    Output,
+    Problem,
+    Reading,
+    Tool,
+    Unreadable,
+    plain,
+)
 
 _LINE = re.compile(
     r"^(?P<path>[^:\n]+):(?P<line>\d+):(?:(?P<column>\d+):)? error: (?P<message>.*?)(?:  \[(?P<code>[\w-]+)\])?$", re.M

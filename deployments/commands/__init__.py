@@ -1,0 +1,1 @@
+"""One module per command of `towpath`: its own imports, so that `--help` and a usage error cost nothing."""

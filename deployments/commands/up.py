@@ -1,0 +1,40 @@
+"""`towpath up`: the local Prefect server and a worker for every deployment of prefect.yaml, in the background."""
+
+import argparse
+import asyncio
+import os
+
+from deployments.saying import complain, say
+from deployments.server import ServerUnavailable, ensure_server, start_worker
+from tasks.adapters.state import state_home
+from tasks.core.outcome import ExitCode
+
+_DATABASE = "TOWPATH_DATABASE_URL"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--database",
+        default=None,
+        metavar="URL",
+        help=f"postgresql+asyncpg://... for a server that several share; by default SQLite; also taken from ${_DATABASE}, "
+        "which keeps a password out of the process list",
+    )
+
+
+def run(chosen: argparse.Namespace) -> int:
+    try:
+        return asyncio.run(_up(chosen.database or os.environ.get(_DATABASE)))
+    except ServerUnavailable as unavailable:
+        complain(f"towpath up: {unavailable}")
+        return ExitCode.ERROR
+
+
+async def _up(database: str | None) -> int:
+    state = state_home()
+    address = await ensure_server(state, database=database, on_progress=say)
+    say(f"server  {address.ui_url}")
+    say("worker  starting, it serves every deployment in prefect.yaml")
+    await start_worker(state, address)
+    say("worker  runs; start a run in the UI or by `towpath ci PATH`, stop all by `towpath down`")
+    return ExitCode.PASSED
