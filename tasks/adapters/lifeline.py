@@ -230,10 +230,11 @@ def _supervise_request(
     for number, descriptor in enumerate((stdin, stdout, stderr)):
         os.dup2(descriptor, number)
         os.close(descriptor)
-    os.chdir(asked["directory"])
     supervisor = Supervisor(
         lifeline=lifeline, timeout=asked["timeout"], grace=asked["grace"], most_bytes=asked["most_bytes"]
     )
+    supervisor.tell("here\n")
+    os.chdir(asked["directory"])
     supervise(supervisor, asked["argv"], asked["environment"])
 
 

@@ -28,6 +28,7 @@ from typing import IO
 
 _LIFELINE = Path(__file__).with_name("lifeline.py")
 _EXCERPT_BYTES = 16 * 1024
+_ATTEMPTS = 3
 
 
 class Ending(StrEnum):
@@ -132,6 +133,7 @@ _live: set[socket.socket] = set()
 def kill_all() -> None:
     """Kill every tool of this process now; safe to call from a signal handler."""
     for lifeline in tuple(_live):
+        _live.discard(lifeline)
         _cut(lifeline)
 
 
@@ -150,20 +152,32 @@ async def run(command: Command) -> Completion:
             return _unwritable(error, command.log)
         if not command.directory.is_dir():
             return Completion(Ending.UNWRITABLE, detail=f"no such directory: {command.directory}")
-        ours, theirs = socket.socketpair()
-        files.callback(theirs.close)
-        files.callback(ours.close)
-        _live.add(ours)
-        files.callback(_live.discard, ours)
         try:
             with command.stdin.open("rb") as given:
-                _start(command, theirs, given, output, log)
+                words = await _supervise(command, given, output, log)
         except OSError as error:
             detail = f"{command.argv[0]} could not be started: {error.strerror or error}"
             return Completion(Ending.NOT_FOUND, detail=detail)
-        theirs.close()
-        words = await _until_gone(ours)
     return _completion(command, words)
+
+
+async def _supervise(command: Command, *streams: IO[bytes]) -> str:
+    """What the supervisor said from its first word to its end."""
+    words = ""
+    for _ in range(_ATTEMPTS):
+        ours, theirs = socket.socketpair()
+        with ours:
+            _live.add(ours)
+            try:
+                with theirs:
+                    _start(command, theirs, *streams)
+                words = await _until_gone(ours)
+                # NOTE: a starter that dies may take a request with it that no supervisor has ever seen.
+                if words or ours not in _live:
+                    break
+            finally:
+                _live.discard(ours)
+    return words
 
 
 def _open_outputs(command: Command, files: ExitStack) -> tuple[IO[bytes], IO[bytes]]:
@@ -276,10 +290,10 @@ async def _until_gone(lifeline: socket.socket) -> str:
 
 def _sweep(words: str) -> None:
     """A supervisor that was itself killed leaves its tool's session to us."""
-    lines = words.splitlines()
-    if len(lines) == 1 and lines[0].startswith("started "):
-        with suppress(OSError):
-            os.killpg(int(lines[0].split()[1]), signal.SIGKILL)
+    match [line.split() for line in words.splitlines()]:
+        case [["here"], ["started", tool]]:
+            with suppress(OSError):
+                os.killpg(int(tool), signal.SIGKILL)
 
 
 def _completion(command: Command, words: str) -> Completion:
