@@ -152,9 +152,8 @@ def event_lines(event: Event) -> list[str]:
         case CheckEnded():
             mark, _ = _LOOKS[event.result.verdict]
             seconds = "cached" if event.result.cached else f"{event.result.seconds:.1f} s"
-            return [
-                f"{mark} {event.result.id:24} {event.result.verdict:8} {seconds:>8}  {shorten(event.result.reason, 160)}"
-            ]
+            reason = shorten(event.result.reason, 160)
+            return [f"{mark} {event.result.id:24} {event.result.verdict:8} {seconds:>8}  {reason}"]
         case RunEnded():
             return []
 

@@ -1,4 +1,4 @@
-"""Planning over a snapshot: read its manifests, let core find the projects and decide. No Prefect, so `plan` is quick."""
+"""Planning over a snapshot: read its manifests, let core decide. No Prefect here, so that `towpath plan` is quick."""
 
 from collections.abc import Mapping
 from contextlib import suppress

@@ -16,12 +16,11 @@ from pathlib import Path
 from tasks.adapters.environments import Built
 from tasks.adapters.examination import Examination, examine
 from tasks.adapters.git import export_index, staged_files
-from tasks.adapters.programs import Program, ProgramMissing, find_program
+from tasks.adapters.programs import Program, ProgramMissing, find_program, locked_program
 from tasks.adapters.staging_area import index_files
 from tasks.core.catalogue import TOOLS
 from tasks.core.conclusion import Place, conclude
 from tasks.core.discovery import discover
-from tasks.core.environments import EnvironmentKind
 from tasks.core.outcome import Outcome, Verdict
 from tasks.core.projects import Texts
 from tasks.core.results import CheckResult, result_of
@@ -120,16 +119,7 @@ async def _program(check: StagedCheck, tool: Tool, staged: Staged, log: Path) ->
     wanted = replace(tool, version=check.version or tool.version)
     for folder in check.environments:
         place = staged.repository / folder
-        built = Built(folder, check.kind, place, "", 0.0, is_reused=True)
-        found = (
-            await find_program(replace(wanted, version=""), built, place, state=staged.state, log=log)
-            if _is_ready(built)
-            else None
-        )
+        found = locked_program(tool, Built(folder, check.kind, place, "", 0.0, is_reused=True), place)
         if found and (not check.version or found.version == check.version):
             return found
     return await find_program(wanted, None, staged.tree / check.folder, state=staged.state, log=log)
-
-
-def _is_ready(built: Built) -> bool:
-    return built.kind is EnvironmentKind.PYTHON or built.binaries.is_dir()

@@ -1,6 +1,78 @@
+"""`towpath init`: a commented towpath.toml that says what was found and what can be set."""
+
 import argparse
+import asyncio
+from pathlib import Path
+
+from deployments.saying import complain, say
+from tasks.adapters.snapshots import TargetRefused, open_snapshot
+from tasks.adapters.state import state_home, write_atomically
+from tasks.core.outcome import ExitCode, Verdict
+from tasks.core.plan import CheckKind, Plan, PlannedCheck
+from tasks.core.settings import SettingsRefused
+from tasks.planning import plan_snapshot, settings_of
+
+_HEAD = """# What Towpath does with this repository. Every line is optional: this file only writes down what was found.
+# All keys with their units and bounds are in Towpath's docs/configuration.md; `towpath plan` shows their effect.
+"""
 
 
-def add_arguments(p: argparse.ArgumentParser) -> None: ...
-def run(c: argparse.Namespace) -> int:
-    return 0
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", nargs="?", type=Path, default=Path(), help="the target's folder (default: here)")
+    parser.add_argument("--force", action="store_true", help="write over an existing towpath.toml")
+
+
+def run(chosen: argparse.Namespace) -> int:
+    path = chosen.path.absolute() / "towpath.toml"
+    if path.exists() and not chosen.force:
+        complain(f"towpath init: {path} exists; --force writes over it")
+        return ExitCode.USAGE
+    try:
+        plan = asyncio.run(_plan(str(chosen.path)))
+    except (TargetRefused, SettingsRefused) as refused:
+        complain(f"towpath init: {refused}")
+        return ExitCode.USAGE
+    write_atomically(path, starter(plan))
+    say(f"wrote {path}")
+    return ExitCode.PASSED
+
+
+async def _plan(target: str) -> Plan:
+    async with open_snapshot(target, ref=None, state=state_home()) as snapshot:
+        return plan_snapshot(snapshot, settings_of(snapshot, ()))
+
+
+def starter(plan: Plan) -> str:
+    """The text of a towpath.toml for a plan; every setting in it is the one already in force."""
+    coverage = next((check for check in plan.checks if check.kind is CheckKind.COVERAGE), None)
+    parts = [
+        _HEAD,
+        _commented("checks that run", [f"{check.id}: {check.why}" for check in plan.checks if check.settled is None]),
+        _commented("checks that do not", [_unused(check) for check in plan.checks if check.settled is not None]),
+        _commented("left out", list(plan.notes)),
+        "[run]\n# parallelism = 0              # checks at once; 0: one per core\n# check_timeout_seconds = 1800\n",
+        f"[coverage]\nminimum_percent = {coverage.minimum_percent:g}\n" if coverage else "",
+        *[_image(check) for check in plan.checks if check.image is not None],
+        '# [checks.mypy]\n# enabled = false\n# reason = "why, shown in every report"\n',
+        '# [checks.docs]                # a check of your own\n# command = ["make", "docs"]\n# inputs = ["docs"]\n',
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _commented(title: str, lines: list[str]) -> str:
+    return "\n".join([f"# {title}:", *[f"#   {line}" for line in lines], ""]) if lines else ""
+
+
+def _unused(check: PlannedCheck) -> str:
+    assert check.settled is not None
+    how = f"; {check.settled.remedy}" if check.settled.verdict is Verdict.SKIPPED and check.settled.remedy else ""
+    return f"{check.id}: {check.settled.reason}{how}"
+
+
+def _image(check: PlannedCheck) -> str:
+    assert check.image is not None
+    assert check.image_settings is not None
+    chosen = check.image_settings
+    port = f"port = {chosen.port}" if chosen.port else "# port = 8000"
+    health = f'health_path = "{chosen.health_path}"' if chosen.health_path else '# health_path = "/healthz"'
+    return f'[images.{check.image.name}]\ndockerfile = "{check.image.dockerfile}"\n{port}\n{health}\n'

@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--database",
         default=None,
         metavar="URL",
-        help=f"postgresql+asyncpg://... for a server that several share; by default SQLite; also taken from ${_DATABASE}, "
-        "which keeps a password out of the process list",
+        help="postgresql+asyncpg://... for a server that several share; by default SQLite; "
+        f"also taken from ${_DATABASE}, which keeps a password out of the process list",
     )
 
 

@@ -53,7 +53,8 @@ class Built:
 def machine_facts() -> str:
     """What an environment depends on beside its inputs: platform and interpreters, told by path, size and time."""
     programs = [shutil.which(name) for name in ("node", "python3")]
-    stats = [(path, os.stat(path).st_size, int(os.stat(path).st_mtime)) for path in programs if path]
+    known = [(path, Path(path).stat()) for path in programs if path]
+    stats = [(path, found.st_size, int(found.st_mtime)) for path, found in known]
     return digest([platform.system(), platform.machine(), stats])
 
 
@@ -202,8 +203,9 @@ def _generated(snapshot: Snapshot) -> Iterator[str]:
     for folder, folders, names in os.walk(snapshot.tree):
         folders[:] = [name for name in folders if name not in ("node_modules", "__pycache__", ".git", "build")]
         for name in names:
-            path = os.path.relpath(os.path.join(folder, name), snapshot.tree)
-            if path not in snapshot.files and (Path(folder) / name).is_file():
+            found = Path(folder) / name
+            path = str(found.relative_to(snapshot.tree))
+            if path not in snapshot.files and found.is_file():
                 yield path
 
 

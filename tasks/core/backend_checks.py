@@ -38,7 +38,7 @@ def _configured(backends: Iterable[Backend], settings: Settings) -> list[Backend
 
 
 def _tools(projects: Iterable[Backend], settings: Settings) -> tuple[tuple[str, str], ...]:
-    """What Towpath adds to an environment that lacks it: these run inside it, since they import the code they look at."""
+    """What Towpath adds to an environment that lacks it: tools that import the code they look at."""
     wants_mypy = any("mypy" in project.adopted for project in projects) or _is_switched_on(settings, "mypy")
     wants_pytest = any(project.has_tests for project in projects)
     mypy = ((MYPY.package, MYPY.version),) if wants_mypy else ()

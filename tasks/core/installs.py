@@ -11,16 +11,18 @@ from tasks.core.projects import Manager
 from tasks.core.tools.contract import first_lines, plain
 
 _NETWORK = re.compile(
-    r"ECONNREFUSED|ECONNRESET|ENOTFOUND|ETIMEDOUT|EAI_AGAIN|ERR_SOCKET|socket hang up|network (is unreachable|error|timeout)"
-    r"|error sending request|dns error|failed to lookup address|Connection (refused|reset|aborted)|connection timed out"
-    r"|Temporary failure in name resolution|Max retries exceeded|operation timed out|HTTP (status|error).{0,40}\b5\d\d\b|\b50[234] (Bad|Service|Gateway)",
+    r"ECONNREFUSED|ECONNRESET|ENOTFOUND|ETIMEDOUT|EAI_AGAIN|ERR_SOCKET|socket hang up"
+    r"|network (is unreachable|error|timeout)|error sending request|dns error|failed to lookup address"
+    r"|Connection (refused|reset|aborted)|connection timed out|operation timed out|Max retries exceeded"
+    r"|Temporary failure in name resolution|HTTP (status|error).{0,40}\b5\d\d\b|\b50[234] (Bad|Service|Gateway)",
     re.IGNORECASE,
 )
 _INTERPRETER = re.compile(
     r"No interpreter found for (Python )?([^\s]+.*?) in|no (?:compatible )?interpreter.*?(>=?[\d.]+)", re.IGNORECASE
 )
 _STALE = re.compile(
-    r"lockfile.{0,60}(out of date|outdated|not up to date|needs to be updated)|npm ci.{0,80}can only install|not in sync|ERR_PNPM_OUTDATED_LOCKFILE|YN0028|pyproject.toml changed significantly",
+    r"lockfile.{0,60}(out of date|outdated|not up to date|needs to be updated)|npm ci.{0,80}can only install"
+    r"|not in sync|ERR_PNPM_OUTDATED_LOCKFILE|YN0028|pyproject.toml changed significantly",
     re.IGNORECASE,
 )
 _SPACE = re.compile(r"No space left on device|ENOSPC", re.IGNORECASE)

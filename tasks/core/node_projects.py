@@ -31,10 +31,10 @@ _SHELL = re.compile(r"[;&|<>$`()]")
 
 
 def read_frontend(texts: Texts, folder: str) -> Frontend | None:
-    """The project in this folder, or None where package.json only groups others. Raises ValueError when it is broken."""
+    """The project here, or None where package.json only groups others. Raises ValueError when it is broken."""
     manifest = json.loads(texts.at(folder, "package.json"))
     if not isinstance(manifest, dict):
-        raise ValueError("it is not a JSON object")
+        raise ValueError("it is not a JSON object")  # noqa: TRY004  (one error for every broken manifest)
     scripts = {str(key): str(value) for key, value in _object(manifest, "scripts").items()}
     kinds = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
     dependencies = frozenset(name for kind in kinds for name in _object(manifest, kind))

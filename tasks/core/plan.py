@@ -1,4 +1,4 @@
-"""A plan: which checks a run makes, over what, in which environment, and why; and which it does not make, and why not."""
+"""A plan: which checks a run makes, over what, where, and why; and which it does not make, and why not."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

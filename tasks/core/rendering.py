@@ -14,10 +14,11 @@ _UNSPEAKABLE = {code: "�" for code in range(32) if chr(code) not in "\t\n\r"}
 def markdown(report: Report) -> str:
     """The verdict, what blocks and how to fix it, then the table of all checks."""
     blocking = [check for check in in_order(report) if check.verdict.blocks]
+    changes = " with changes" if report.dirty else ""
     lines = [
         f"# {MARKS[report.verdict]} CI of {report.name}: {report.verdict}",
         "",
-        f"{report.reason}. Revision `{report.revision[:12]}`{' with changes' if report.dirty else ''}, {report.seconds:.1f} s.",
+        f"{report.reason}. Revision `{report.revision[:12]}`{changes}, {report.seconds:.1f} s.",
         *[line for check in blocking for line in _paragraph(check)],
         "",
         "| | check | result | seconds | tool |",
@@ -51,7 +52,8 @@ def _row(check: CheckResult) -> str:
     seconds = "cached" if check.cached else f"{check.seconds:.1f}"
     suites = "; ".join(f"{name}: {count}" for name, count in check.suites.items())
     result = f"{check.reason} ({suites})" if suites else check.reason
-    return f"| {MARKS[check.verdict]} | {check.id} | {_cell(result)} | {seconds} | {_cell(f'{check.tool} {check.version}')} |"
+    tool = _cell(f"{check.tool} {check.version}")
+    return f"| {MARKS[check.verdict]} | {check.id} | {_cell(result)} | {seconds} | {tool} |"
 
 
 def _cell(text: str, limit: int = 300) -> str:

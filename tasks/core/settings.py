@@ -207,5 +207,6 @@ def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
     if location[0] in named:
         return named[str(location[0])]
     found = Settings.model_fields[str(location[0])].annotation
-    assert isinstance(found, type) and issubclass(found, BaseModel)
+    assert isinstance(found, type)
+    assert issubclass(found, BaseModel)
     return found

@@ -48,7 +48,7 @@ class Problem:
         return f"{self.place}: {self.message}{code}"
 
     def relative_to(self, tree: str, directory: str) -> "Problem":
-        """The same problem with its path as seen from the target's root; `directory` is where the tool ran, below it."""
+        """The same problem, its path as seen from the target's root; `directory` is where the tool ran, below it."""
         if self.path.startswith(f"{tree}/"):
             return replace(self, path=self.path.removeprefix(f"{tree}/"))
         if self.path.startswith("/") or directory in ("", "."):

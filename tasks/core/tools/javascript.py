@@ -32,7 +32,8 @@ _BIOME = re.compile(r"^::(?P<level>error|warning)(?P<fields> [^:]*(?:::?[^:]+)*?
 _BIOME_COUNT = re.compile(r"Checked (\d+) files?")
 _STACK = re.compile(r"(?:\(|at |❯ |file://)*(?P<path>/[^\s():]+|[\w./@-]+\.[cm]?[jt]sx?):(?P<line>\d+):(?P<column>\d+)")
 _BUILD = re.compile(
-    r"(?P<path>(?:[\w.@/-]|\\ )+\.(?:[cm]?[jt]sx?|vue|svelte|css|scss|html))(?::|\s*\(|\[)(?P<line>\d+)[:,](?P<column>\d+)"
+    r"(?P<path>(?:[\w.@/-]|\\ )+\.(?:[cm]?[jt]sx?|vue|svelte|css|scss|html))"
+    r"(?::|\s*\(|\[)(?P<line>\d+)[:,](?P<column>\d+)"
 )
 
 
