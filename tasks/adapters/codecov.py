@@ -57,7 +57,7 @@ async def upload(upload: Upload, *, state: Path) -> str:
 
 
 def arguments(upload: Upload) -> tuple[str, ...]:
-    """codecov-cli's `upload-process`: create commit, create report, upload; --fail-on-error makes its exit code speak."""
+    """codecov-cli's `upload-process`: commit, report, upload; --fail-on-error makes its exit code speak."""
     files = tuple(part for path in upload.files for part in ("--file", str(path)))
     flags = tuple(part for flag in upload.flags for part in ("--flag", flag))
     return ("upload-process", "--fail-on-error", "--disable-search", "--commit-sha", upload.revision, *files, *flags)

@@ -94,7 +94,7 @@ def _finished(completion: Completion) -> Finished:
 
 _REMEDIES = {
     Ending.EXITED: "",
-    Ending.SIGNALLED: "if the kernel ended it for want of memory (dmesg says so), give the machine more or lower run.parallelism",
+    Ending.SIGNALLED: "if the kernel ended it for want of memory (dmesg says so), lower run.parallelism",
     Ending.TIMED_OUT: "see its log for where it hangs, or raise timeout_seconds of this check in towpath.toml",
     Ending.NOT_FOUND: "install it; towpath doctor shows what is missing",
     Ending.OUTPUT_TOO_BIG: "see its log for what it repeats, or raise run.max_log_bytes in towpath.toml",

@@ -12,7 +12,8 @@ from pathlib import Path
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS checks (
-  target TEXT NOT NULL, id TEXT NOT NULL, key TEXT NOT NULL, verdict TEXT NOT NULL, seconds REAL NOT NULL, at REAL NOT NULL
+  target TEXT NOT NULL, id TEXT NOT NULL, key TEXT NOT NULL,
+  verdict TEXT NOT NULL, seconds REAL NOT NULL, at REAL NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS checks_by_target ON checks (target, id, at);
 """
