@@ -23,14 +23,23 @@ from tasks.watching import Planned, RunEnded, tell
 
 @flow(name="ci", flow_run_name="ci of {target}", persist_result=False)
 async def ci(
-    target: Annotated[str, Field(description="folder in a git work tree, or a git URL", min_length=1)],
-    ref: Annotated[str | None, Field(description="branch, tag or commit; empty: the work tree as it is")] = None,
-    fail_fast: Annotated[bool, Field(description="stop at the first check that blocks")] = False,
-    use_cache: Annotated[bool, Field(description="believe earlier results on the same inputs")] = True,
-    may_lack: Annotated[list[MayLack], Field(description="skip checks that need these where they are absent")] = [],  # noqa: B006
-    overrides: Annotated[list[str], Field(description="settings as key.path=value, over towpath.toml")] = [],  # noqa: B006
+    target: Annotated[str, Field(min_length=1)],
+    ref: str | None = None,
+    fail_fast: bool = False,
+    use_cache: bool = True,
+    may_lack: list[MayLack] = [],  # noqa: B006  (Prefect copies defaults, and the form needs a list)
+    overrides: list[str] = [],  # noqa: B006
 ) -> State[Any]:
-    """Take a repository through every check that fits it, and say in one report how it went."""
+    """Take a repository through every check that fits it, and say in one report how it went.
+
+    Args:
+        target: a folder in a git work tree, or a git URL
+        ref: branch, tag or commit; empty means the work tree as it is, uncommitted changes too
+        fail_fast: stop at the first check that blocks
+        use_cache: believe earlier results on the same inputs
+        may_lack: skip, with a reason, the checks that need these where they are absent
+        overrides: settings as key.path=value, over towpath.toml's
+    """
     request = CiRequest(
         target=target,
         ref=ref or None,
