@@ -23,6 +23,7 @@ from tasks.adapters.daemons import Daemon
 from tasks.adapters.git import mask
 from tasks.adapters.process import Command, Ending, Need
 from tasks.adapters.slots import wait_for_lock
+from tasks.adapters.state import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 POOL = "local"
@@ -83,6 +84,10 @@ class _Places:
     @property
     def worker(self) -> Path:
         return self.state / "server" / "worker.json"
+
+    @property
+    def deployed(self) -> Path:
+        return self.state / "server" / "deployed"
 
     def log(self, name: str) -> Path:
         return self.state / "server" / f"{name}.log"
@@ -188,13 +193,16 @@ async def _is_up(server: Daemon, places: _Places, on_progress: Callable[[str], N
 
 
 async def start_worker(state: Path, address: ServerAddress, *, root: Path = ROOT) -> None:
-    """Register every deployment of prefect.yaml and run a worker for them, unless one runs already."""
+    """Register every deployment of prefect.yaml, again when it changed, and run a worker for them if none does."""
     places = _Places(state.absolute())
     async with wait_for_lock(places.lock):
+        wanted = f"{address.api_url} {_fingerprint_of(root / 'prefect.yaml')}"
         running = daemons.recorded(places.worker)
-        if running is not None and running.url == address.api_url:
+        if running is not None and running.url != address.api_url:
+            await daemons.stop(places.worker)
+            running = None
+        if running is not None and places.deployed.exists() and places.deployed.read_text() == wanted:
             return
-        await daemons.stop(places.worker)
         status = await daemons.call(
             "POST", f"{address.api_url}/work_pools/", body={"name": POOL, "type": "process", "base_job_template": {}}
         )
@@ -202,6 +210,9 @@ async def start_worker(state: Path, address: ServerAddress, *, root: Path = ROOT
             raise ServerUnavailable(f"{mask(address.api_url)} would not create the work pool {POOL} (answer {status})")
         environment = _worker_environment(places.state, address, root)
         await _deploy(places, environment, root)
+        write_atomically(places.deployed, wanted, mode=0o600)
+        if running is not None:
+            return
         daemons.start(
             (
                 *(sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL),
@@ -215,6 +226,10 @@ async def start_worker(state: Path, address: ServerAddress, *, root: Path = ROOT
             facts={},
             is_supervised=True,
         )
+
+
+def _fingerprint_of(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
 
 
 def _worker_environment(state: Path, address: ServerAddress, root: Path) -> dict[str, str]:

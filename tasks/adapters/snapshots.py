@@ -25,6 +25,11 @@ from tasks.adapters.git import GitError, Listing, TargetRefused, TemporaryFailur
 __all__ = ["Snapshot", "TargetRefused", "TemporaryFailure", "open_snapshot"]
 
 _ADDRESS = re.compile(r"^(https?|ssh|git|file)://|^[\w.-]+@[\w.-]+:")
+# What git says of a mirror that a crash of the machine has damaged.
+_DAMAGE = re.compile(
+    r"corrupt|bad object|bad tree|object file .* is empty|unable to read|missing (blob|tree|commit)|not a git repo|"
+    r"index-pack failed|did not send all necessary objects|invalid object|unable to parse object|bad revision|too small"
+)
 _T = TypeVar("_T")
 
 
@@ -162,11 +167,7 @@ async def _checked_out(
     """The asked commit's tree in a work tree of the mirror, gone again afterwards."""
     checkout = slot / "checkout"
     async with slots.wait_for_lock(mirror.with_suffix(".lock")):
-        await _prepare(mirror, checkout)
-        wanted = await (_from_address(mirror, source, ref) if is_address else _from_folder(mirror, Path(source), ref))
-        await git.git(
-            *("worktree", "add", "--quiet", "--detach", "--force", str(checkout), wanted.revision), directory=mirror
-        )
+        wanted = await _check_out(mirror, checkout, source=source, is_address=is_address, ref=ref)
     try:
         root = checkout / wanted.prefix
         if not root.is_dir() or root.resolve() != root.absolute():
@@ -200,11 +201,27 @@ class _Wanted:
     prefix: str = ""
 
 
+async def _check_out(mirror: Path, checkout: Path, *, source: str, is_address: bool, ref: str | None) -> _Wanted:
+    """Put the asked commit's tree into the checkout; a mirror that is damaged is fetched anew, once."""
+    for is_last in (False, True):
+        try:
+            await _prepare(mirror, checkout)
+            wanted = await (
+                _from_address(mirror, source, ref) if is_address else _from_folder(mirror, Path(source), ref)
+            )
+            add = ("worktree", "add", "--quiet", "--detach", "--force", str(checkout), wanted.revision)
+            await git.git(*add, directory=mirror)
+        except GitError as failure:
+            if is_last or not _DAMAGE.search(failure.errors):
+                raise _unknown_ref(failure, source, ref) from failure
+            shutil.rmtree(mirror, ignore_errors=True)
+        else:
+            return wanted
+    raise AssertionError("the last attempt returns or raises")
+
+
 async def _from_address(mirror: Path, address: str, ref: str | None) -> _Wanted:
-    try:
-        return _Wanted(*await git.fetch_all(mirror, source=address, ref=ref))
-    except GitError as failure:
-        raise _unknown_ref(failure, address, ref) from failure
+    return _Wanted(*await git.fetch_all(mirror, source=address, ref=ref))
 
 
 async def _from_folder(mirror: Path, directory: Path, ref: str | None) -> _Wanted:
@@ -212,10 +229,7 @@ async def _from_folder(mirror: Path, directory: Path, ref: str | None) -> _Wante
     repository, prefix = await git.both(
         git.git(*place, directory=directory), git.git("rev-parse", "--show-prefix", directory=directory)
     )
-    try:
-        revision, branch = await git.resolve(ref or "HEAD", directory=directory)
-    except GitError as failure:
-        raise _unknown_ref(failure, str(directory), ref) from failure
+    revision, branch = await git.resolve(ref or "HEAD", directory=directory)
     await git.fetch_commit(mirror, source=os.fsdecode(repository.removesuffix(b"\n")), commit=revision)
     return _Wanted(revision, branch, os.fsdecode(prefix.removesuffix(b"\n")))
 

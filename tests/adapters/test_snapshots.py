@@ -442,6 +442,19 @@ class TestRefsAndAddresses:
         assert not (slot / "checkout").exists()
         assert git(mirror, "worktree", "list", "--porcelain").count("worktree ") == 1
 
+    @pytest.mark.parametrize("is_address", [False, True])
+    def test_damaged_mirror(self, repository: Path, tmp_path: Path, *, is_address: bool) -> None:
+        """A mirror that a crash of the machine has emptied or cut short is fetched anew."""
+        target, ref = (f"file://{repository}", None) if is_address else (str(repository), "main")
+        for damage in ("objects", "HEAD", "config"):
+            take(target, tmp_path / "state", ref=ref)
+            (mirror,) = (tmp_path / "state" / "mirrors").glob("*.git")
+            for path in [each for each in mirror.rglob("*") if each.is_file() and damage in each.parts]:
+                path.chmod(0o644)
+                path.write_bytes(b"")
+
+            assert contents(repository) == contents(take(target, tmp_path / "state", ref=ref).tree)
+
     def test_linked_work_tree(self, repository: Path, tmp_path: Path) -> None:
         """A linked work tree is a target like any other."""
         git(repository, "worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))

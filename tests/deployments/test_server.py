@@ -271,6 +271,15 @@ class TestWorker:
         api = ensure(state).api_url
         until(lambda: httpx.get(f"{api}/flow_runs/{run}", trust_env=False).json()["state"]["type"] == "COMPLETED")
 
+    def test_changed_deployments(self, state: Path, root: Path) -> None:
+        """Deployments that changed are registered again, and the worker that runs stays."""
+        before = self.start(state, root)
+        (root / "prefect.yaml").write_text(PREFECT_YAML.replace("- name: probe", "- name: probe\n  description: new"))
+
+        assert self.start(state, root) == before
+        found = httpx.get(f"{ensure(state).api_url}/deployments/name/probe/probe", trust_env=False).json()
+        assert found["description"] == "new"
+
     def test_killed_worker(self, state: Path, root: Path, tmp_path: Path) -> None:
         """A worker killed with -9 takes its flow runs, their tools and all their children with it within 2 s."""
         supervisor = psutil.Process(self.start(state, root))
