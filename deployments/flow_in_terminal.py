@@ -78,7 +78,7 @@ class FlowThread(threading.Thread):
     async def _flow(self) -> None:
         chosen = self._chosen
         run = ci(
-            chosen.target,
+            _placed(chosen.target),
             ref=chosen.ref,
             fail_fast=chosen.fail_fast,
             use_cache=not chosen.no_cache,
@@ -104,6 +104,11 @@ class FlowThread(threading.Thread):
         if self._task is not None:
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._task.cancel)
+
+
+def _placed(target: str) -> str:
+    """A folder by its whole path, so that the run's page says which one; an address as it is."""
+    return str(Path(target).resolve()) if Path(target).is_dir() else target
 
 
 async def set_final(run_id: str, state: State[Any]) -> None:

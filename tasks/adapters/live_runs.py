@@ -17,8 +17,10 @@ def hold_run(state: Path, run_id: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
-    path.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def live_and_dead(state: Path) -> tuple[frozenset[str], frozenset[str]]:
