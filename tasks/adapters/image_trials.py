@@ -100,6 +100,12 @@ class _Subject:
     def log_tail(self) -> str:
         return self.container.logs(tail=_LOG_LINES).decode("utf-8", "replace")
 
+    @property
+    def last_words(self) -> str:
+        """Standard error's, if any: the engine does not keep the two streams in order."""
+        complaints = self.container.logs(stdout=False, tail=_LOG_LINES).decode("utf-8", "replace")
+        return last_line(complaints if complaints.strip() else self.log_tail)
+
 
 @dataclass(frozen=True)
 class _Sight:
@@ -204,7 +210,7 @@ def _last_look(subject: _Subject, seen: _Sight) -> _Sight:
 
 def _death(subject: _Subject) -> _Sight:
     cause = f", out of its {_MEMORY_LIMIT} of memory" if subject.state.get("OOMKilled") else ""
-    return _Sight(False, f"it exited with code {subject.state['ExitCode']}{cause}: {last_line(subject.log_tail)}")
+    return _Sight(False, f"it exited with code {subject.state['ExitCode']}{cause}: {subject.last_words}")
 
 
 def _probe(subject: _Subject, path: str) -> _Sight:

@@ -196,11 +196,11 @@ def test_a_broken_dockerfile_is_named_with_its_line(engine: LabEngine, tmp_path:
 
 @pytest.mark.engine
 def test_a_crash_is_told_with_its_exit_code_and_last_words(engine: LabEngine, tmp_path: Path) -> None:
-    result = outcome(tmp_path, engine, "CMD echo starting; echo no such table >&2; exit 7\n", port=8000, path="/")
+    result = outcome(tmp_path, engine, "CMD echo no such table >&2; echo stopping; exit 7\n", port=8000, path="/")
 
     assert not result.is_healthy
     assert "it exited with code 7: no such table" in result.reason
-    assert sorted(result.log_tail.split("\n")[:2]) == ["no such table", "starting"]
+    assert sorted(result.log_tail.split("\n")[:2]) == ["no such table", "stopping"]
 
 
 @pytest.mark.engine

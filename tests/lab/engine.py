@@ -113,7 +113,7 @@ def down(*, purge: bool = False) -> None:
         stop(lab.home / f"{name}.pid", name)
     shutil.rmtree(lab.sockets, ignore_errors=True)
     if purge:
-        shutil.rmtree(lab.home, ignore_errors=True)
+        remove_tree(lab.home)
 
 
 @contextmanager
@@ -292,7 +292,7 @@ def has_image(lab: Lab, reference: str) -> bool:
 
 def make_python_image(lab: Lab) -> None:
     root = lab.home / "rootfs"
-    shutil.rmtree(root, ignore_errors=True)
+    remove_tree(root)
     run("debootstrap", "--variant=minbase", "--include=python3,python3-venv,ca-certificates", DEBIAN, root)
     for cache in ("var/cache/apt/archives", "var/lib/apt/lists"):
         shutil.rmtree(root / cache, ignore_errors=True)
@@ -301,7 +301,7 @@ def make_python_image(lab: Lab) -> None:
     run("tar", "--numeric-owner", "-C", root, "-cf", archive, ".")
     run("docker", "import", archive, PYTHON_IMAGE, environment=lab.environment)
     archive.unlink()
-    shutil.rmtree(root)
+    remove_tree(root)
 
 
 def make_node_image(lab: Lab) -> None:
@@ -318,6 +318,14 @@ def make_node_image(lab: Lab) -> None:
     (context / "Dockerfile").write_text(f"FROM {PYTHON_IMAGE}\nCOPY usr /usr\n")
     run("docker", "buildx", "build", "--load", "-t", NODE_IMAGE, context, environment=lab.environment)
     shutil.rmtree(context)
+
+
+def remove_tree(root: Path) -> None:
+    """Unmount what a killed debootstrap or dockerd left in a folder (/proc is not ours to empty), then remove it."""
+    mounts = (line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines())
+    for mount in sorted((mount for mount in mounts if Path(mount).is_relative_to(root)), reverse=True):
+        run("umount", "--lazy", mount)
+    shutil.rmtree(root, ignore_errors=True)
 
 
 @contextmanager
