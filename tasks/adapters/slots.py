@@ -22,9 +22,9 @@ import shutil
 import stat
 import threading
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Set
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.adapters.state import write_atomically
@@ -32,6 +32,7 @@ from tasks.adapters.state import write_atomically
 _LEFT_ALONE = "node_modules"
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 _CHUNK_BYTES = 1 << 20
+_MANIFEST_VERSION = 1
 _LOCK_POLL_SECONDS = 0.05
 # A file written this shortly before a sync may be written again without its times telling (they tick coarsely).
 _RACY_NANOSECONDS = 100_000_000
@@ -65,6 +66,7 @@ class Synced:
     pointers: tuple[str, ...]
     outward_links: tuple[str, ...]
     left_alone: tuple[str, ...]
+    absent: tuple[str, ...]
 
 
 @contextmanager
@@ -103,34 +105,67 @@ async def wait_for_lock(path: Path) -> AsyncIterator[None]:
         yield
 
 
-def sync(source: Path, paths: Iterable[str], *, slot: Path, stop: threading.Event) -> Synced:
-    """Make slot/tree hold exactly these paths of the source."""
+def sync(
+    source: Path,
+    paths: Iterable[str],
+    *,
+    slot: Path,
+    stop: threading.Event,
+    origin: str = "",
+    absent: tuple[str, ...] = (),
+) -> Synced:
+    """Make slot/tree hold exactly these paths of the source.
+
+    Args:
+        origin: names a source that never changes, so that a later run may ask `still_holds` instead.
+        absent: what the source should have had, remembered with the rest.
+    """
     tree, manifest = slot / "tree", slot / "manifest.json"
     tree.mkdir(exist_ok=True)
     started = time.time_ns()
     survey = _Survey(str(source))
     for path in sorted(paths):
         survey.take(path)
-    old = _read_manifest(manifest)
-    present = _prune(str(tree), "", wanted=survey.wanted, folders=_folders(survey.wanted))
+    last = _read_manifest(manifest)
+    present = _prune(str(tree), "", wanted=survey.wanted.keys(), folders=_folders(survey.wanted))
     records: dict[str, Record] = {}
     for path, found in survey.wanted.items():
         if stop.is_set():
             raise SyncStoppedError
         pair = _Pair(f"{source}/{path}", f"{tree}/{path}", is_link=stat.S_ISLNK(found.st_mode))
-        record = _bring(pair, found, was=old.get(path), copy=present.get(path), fresh=started - _RACY_NANOSECONDS)
+        record = _bring(
+            pair, found, was=last.files.get(path), copy=present.get(path), fresh=started - _RACY_NANOSECONDS
+        )
         if record is None:
             survey.has_vanished = True
         else:
             records[path] = record
-    if records != old:
-        _write_manifest(manifest, records)
+    done = _Manifest(origin, records, tuple(survey.outward_links), tuple(survey.left_alone), absent)
+    if done != last:
+        _write_manifest(manifest, done)
+    return _synced(done, has_vanished=survey.has_vanished)
+
+
+def still_holds(slot: Path, origin: str) -> Synced | None:
+    """What the last sync gave, if it was of the same unchanging source and no tool changed a file since."""
+    manifest = _read_manifest(slot / "manifest.json")
+    if not origin or manifest.origin != origin or not (slot / "tree").is_dir():
+        return None
+    present = _prune(str(slot / "tree"), "", wanted=manifest.files.keys(), folders=_folders(manifest.files))
+    stamps = {path: _stamp(found) for path, found in present.items()}
+    if stamps != {path: record.copy for path, record in manifest.files.items()}:
+        return None
+    return _synced(manifest, has_vanished=False)
+
+
+def _synced(manifest: "_Manifest", *, has_vanished: bool) -> Synced:
     return Synced(
-        files={path: record.digest for path, record in records.items()},
-        has_vanished=survey.has_vanished,
-        pointers=tuple(path for path, record in records.items() if record.is_pointer),
-        outward_links=tuple(survey.outward_links),
-        left_alone=tuple(survey.left_alone),
+        files={path: record.digest for path, record in manifest.files.items()},
+        has_vanished=has_vanished,
+        pointers=tuple(path for path, record in manifest.files.items() if record.is_pointer),
+        outward_links=manifest.outward_links,
+        left_alone=manifest.left_alone,
+        absent=manifest.absent,
     )
 
 
@@ -189,9 +224,7 @@ def _folders(paths: Iterable[str]) -> set[str]:
     return folders
 
 
-def _prune(
-    folder: str, prefix: str, *, wanted: Mapping[str, os.stat_result], folders: set[str]
-) -> dict[str, os.stat_result]:
+def _prune(folder: str, prefix: str, *, wanted: Set[str], folders: set[str]) -> dict[str, os.stat_result]:
     """Remove what is not wanted; returns what stands at the wanted paths."""
     if os.stat(folder).st_mode & 0o700 != 0o700:
         os.chmod(folder, 0o755)  # noqa: S103
@@ -321,13 +354,28 @@ def _pour(descriptor: int, into: int | None) -> tuple[str, bool]:
     return digest.hexdigest(), is_pointer
 
 
-def _read_manifest(path: Path) -> dict[str, Record]:
-    """The last finished sync; nothing when there was none or it cannot be read, and then all is compared by content."""
+@dataclass(frozen=True)
+class _Manifest:
+    """The last finished sync, as it is kept beside the tree."""
+
+    origin: str = ""
+    files: Mapping[str, Record] = field(default_factory=dict)
+    outward_links: tuple[str, ...] = ()
+    left_alone: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+
+
+def _read_manifest(path: Path) -> _Manifest:
+    """An empty one when there was no sync or it cannot be read, and then all is compared by content."""
     try:
         read = json.loads(path.read_bytes())
-        return {name: _record(*fields) for name, fields in read["files"].items() if read["version"] == 1}
+        if read["version"] != _MANIFEST_VERSION:
+            return _Manifest()
+        files = {name: _record(*fields) for name, fields in read["files"].items()}
+        lists = (tuple(map(str, read[name])) for name in ("outward_links", "left_alone", "absent"))
+        return _Manifest(str(read["origin"]), files, *lists)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
+        return _Manifest()
 
 
 def _record(digest: str, source: list[int] | None, copy: list[int], is_pointer: bool) -> Record:
@@ -339,6 +387,15 @@ def _read_stamp(numbers: list[int]) -> Stamp:
     return size, modified, changed, inode
 
 
-def _write_manifest(path: Path, records: Mapping[str, Record]) -> None:
-    files = {name: (each.digest, each.source, each.copy, each.is_pointer) for name, each in records.items()}
-    write_atomically(path, json.dumps({"version": 1, "files": files}))
+def _write_manifest(path: Path, manifest: _Manifest) -> None:
+    content = {
+        "origin": manifest.origin,
+        "outward_links": manifest.outward_links,
+        "left_alone": manifest.left_alone,
+        "absent": manifest.absent,
+        "version": _MANIFEST_VERSION,
+        "files": {
+            name: (each.digest, each.source, each.copy, each.is_pointer) for name, each in manifest.files.items()
+        },
+    }
+    write_atomically(path, json.dumps(content))

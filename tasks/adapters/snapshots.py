@@ -15,7 +15,8 @@ import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -76,23 +77,47 @@ async def _open(target: str, *, ref: str | None, state: Path, held: AsyncExitSta
     for folder in ("caches", "environments"):
         (slot / folder).mkdir(exist_ok=True)
     if directory is not None and ref is None:
-        listing = await git.list_work_tree(directory)
-        synced = await _sync(listing, slot)
+        found = await _from_work_tree(directory, slot)
     else:
         mirror = state / "mirrors" / f"{_short_hash(source)}.git"
-        async with _checked_out(mirror, source=source, is_address=directory is None, ref=ref, slot=slot) as listing:
-            synced = await _sync(listing, slot)
+        found = await _from_mirror(mirror, source=source, is_address=directory is None, ref=ref, slot=slot)
     return Snapshot(
         name=name,
         source=git.mask(target),
         tree=slot / "tree",
         caches=slot / "caches",
         environments=slot / "environments",
-        revision=listing.revision,
-        branch=listing.branch,
-        is_dirty=listing.is_dirty or (ref is None and directory is not None and synced.has_vanished),
-        files=synced.files,
-        notes=tuple(_notes(listing, synced, is_mirrored=directory is None or ref is not None)),
+        revision=found.revision,
+        branch=found.branch,
+        is_dirty=found.is_dirty,
+        files=found.synced.files,
+        notes=tuple(_notes(found)),
+    )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What stands in the slot and where it came from."""
+
+    synced: slots.Synced
+    revision: str
+    branch: str | None
+    is_dirty: bool
+    is_mirrored: bool
+    nested_repositories: tuple[str, ...] = ()
+
+
+async def _from_work_tree(directory: Path, slot: Path) -> _Found:
+    listing = await git.list_work_tree(directory)
+    synced = await _sync(listing, slot)
+    is_dirty = listing.is_dirty or synced.has_vanished
+    return _Found(
+        synced,
+        listing.revision,
+        listing.branch,
+        is_dirty,
+        is_mirrored=False,
+        nested_repositories=listing.nested_repositories,
     )
 
 
@@ -128,9 +153,12 @@ def _short_hash(source: str) -> str:
     return hashlib.sha256(os.fsencode(source)).hexdigest()[:12]
 
 
-async def _sync(listing: Listing, slot: Path) -> slots.Synced:
+async def _sync(listing: Listing, slot: Path, *, origin: str = "") -> slots.Synced:
     stop = threading.Event()
-    return await _in_thread(lambda: slots.sync(listing.root, listing.paths, slot=slot, stop=stop), stop)
+    absent = listing.absent_submodules
+    return await _in_thread(
+        lambda: slots.sync(listing.root, listing.paths, slot=slot, stop=stop, origin=origin, absent=absent), stop
+    )
 
 
 async def _in_thread(work: Callable[[], _T], stop: threading.Event) -> _T:
@@ -144,12 +172,12 @@ async def _in_thread(work: Callable[[], _T], stop: threading.Event) -> _T:
         raise
 
 
-def _notes(listing: Listing, synced: slots.Synced, *, is_mirrored: bool) -> list[str]:
-    notes = []
-    for path in listing.absent_submodules:
-        remedy = "only a folder's own are taken" if is_mirrored else "git submodule update --init"
+def _notes(found: _Found) -> list[str]:
+    notes, synced = [], found.synced
+    for path in synced.absent:
+        remedy = "only a folder's own are taken" if found.is_mirrored else "git submodule update --init"
         notes.append(f"submodule {_shown(path)} is not checked out and was left out: {remedy}")
-    notes += [f"{_shown(path)} is a git repository of its own and was left out" for path in listing.nested_repositories]
+    notes += [f"{_shown(path)} is a git repository of its own and was left out" for path in found.nested_repositories]
     if synced.pointers:
         notes.append(f"{len(synced.pointers)} files are Git LFS pointers, not their content: git lfs pull")
     notes += [f"symlink {_shown(path)} leads out of the target and was left out" for path in synced.outward_links]
@@ -160,24 +188,22 @@ def _notes(listing: Listing, synced: slots.Synced, *, is_mirrored: bool) -> list
     return notes
 
 
-@asynccontextmanager
-async def _checked_out(
-    mirror: Path, *, source: str, is_address: bool, ref: str | None, slot: Path
-) -> AsyncIterator[Listing]:
-    """The asked commit's tree in a work tree of the mirror, gone again afterwards."""
+async def _from_mirror(mirror: Path, *, source: str, is_address: bool, ref: str | None, slot: Path) -> _Found:
+    """The asked commit's tree by way of a work tree of the mirror, unless the slot holds it still."""
     checkout = slot / "checkout"
     async with slots.wait_for_lock(mirror.with_suffix(".lock")):
-        wanted = await _check_out(mirror, checkout, source=source, is_address=is_address, ref=ref)
-    try:
-        root = checkout / wanted.prefix
-        if not root.is_dir() or root.resolve() != root.absolute():
-            raise TargetRefused(f"{_shown(wanted.prefix)} is no folder at {ref}: name a ref that has it")
-        listing = await git.list_work_tree(root)
-        yield replace(listing, revision=wanted.revision, branch=wanted.branch, is_dirty=False)
-    finally:
-        shutil.rmtree(checkout, ignore_errors=True)
-    async with slots.wait_for_lock(mirror.with_suffix(".lock")):
-        await git.git("worktree", "prune", directory=mirror)
+        wanted, synced = await _check_out(mirror, slot, source=source, is_address=is_address, ref=ref)
+    if synced is None:
+        try:
+            root = checkout / wanted.prefix
+            if not root.is_dir() or root.resolve() != root.absolute():
+                raise TargetRefused(f"{_shown(wanted.prefix)} is no folder at {ref}: name a ref that has it")
+            synced = await _sync(await git.list_work_tree(root), slot, origin=wanted.origin)
+        finally:
+            shutil.rmtree(checkout, ignore_errors=True)
+        async with slots.wait_for_lock(mirror.with_suffix(".lock")):
+            await git.git("worktree", "prune", directory=mirror)
+    return _Found(synced, wanted.revision, wanted.branch, is_dirty=False, is_mirrored=True)
 
 
 async def _prepare(mirror: Path, checkout: Path) -> None:
@@ -200,31 +226,37 @@ class _Wanted:
     branch: str | None
     prefix: str = ""
 
+    @property
+    def origin(self) -> str:
+        return f"{self.revision}:{self.prefix}"
 
-async def _check_out(mirror: Path, checkout: Path, *, source: str, is_address: bool, ref: str | None) -> _Wanted:
-    """Put the asked commit's tree into the checkout; a mirror that is damaged is fetched anew, once."""
+
+async def _check_out(
+    mirror: Path, slot: Path, *, source: str, is_address: bool, ref: str | None
+) -> tuple[_Wanted, slots.Synced | None]:
+    """Check the asked commit out beside the slot's tree, unless that holds it still; a damaged mirror is made anew."""
     for is_last in (False, True):
         try:
-            await _prepare(mirror, checkout)
-            wanted = await (
-                _from_address(mirror, source, ref) if is_address else _from_folder(mirror, Path(source), ref)
-            )
-            add = ("worktree", "add", "--quiet", "--detach", "--force", str(checkout), wanted.revision)
-            await git.git(*add, directory=mirror)
+            await _prepare(mirror, slot / "checkout")
+            wanted = await (_find_at(mirror, source, ref) if is_address else _find_in(mirror, Path(source), ref))
+            synced = await _in_thread(partial(slots.still_holds, slot, wanted.origin), threading.Event())
+            if synced is None:
+                add = ("worktree", "add", "--quiet", "--detach", "--force", str(slot / "checkout"), wanted.revision)
+                await git.git(*add, directory=mirror)
         except GitError as failure:
             if is_last or not _DAMAGE.search(failure.errors):
                 raise _unknown_ref(failure, source, ref) from failure
             shutil.rmtree(mirror, ignore_errors=True)
         else:
-            return wanted
+            return wanted, synced
     raise AssertionError("the last attempt returns or raises")
 
 
-async def _from_address(mirror: Path, address: str, ref: str | None) -> _Wanted:
+async def _find_at(mirror: Path, address: str, ref: str | None) -> _Wanted:
     return _Wanted(*await git.fetch_all(mirror, source=address, ref=ref))
 
 
-async def _from_folder(mirror: Path, directory: Path, ref: str | None) -> _Wanted:
+async def _find_in(mirror: Path, directory: Path, ref: str | None) -> _Wanted:
     place = ("rev-parse", "--path-format=absolute", "--git-common-dir")
     repository, prefix = await git.both(
         git.git(*place, directory=directory), git.git("rev-parse", "--show-prefix", directory=directory)

@@ -270,9 +270,10 @@ class TestSlots:
         assert contents(one) == contents(other)
         assert one == take(repository, tmp_path / "state").tree
 
-    def test_what_a_tool_did_is_undone(self, repository: Path, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("ref", [None, "main"])
+    def test_what_a_tool_did_is_undone(self, repository: Path, tmp_path: Path, ref: str | None) -> None:
         """Files a tool changed, added, removed or replaced are as they were; environments are left alone."""
-        tree = take(repository, tmp_path / "state").tree
+        tree = take(repository, tmp_path / "state", ref=ref).tree
         before = contents(tree)
         (tree / "a.txt").write_text("formatted")
         (tree / "run.sh").unlink()
@@ -283,12 +284,25 @@ class TestSlots:
         (tmp_path / "outside").mkdir()
         shutil.rmtree(tree / "sub")
         (tree / "sub").symlink_to(tmp_path / "outside")
-        take(repository, tmp_path / "state")
+        take(repository, tmp_path / "state", ref=ref)
 
         assert before == contents(tree)
         assert not (tree / "built").exists()
         assert (tree / "node_modules" / "left").is_dir()
         assert list((tmp_path / "outside").iterdir()) == []
+
+    def test_same_ref_again(self, repository: Path, tmp_path: Path) -> None:
+        """A ref the slot holds still is not checked out again, and what there is to say of it is said again."""
+        (repository / "out").symlink_to("/etc/passwd")
+        git(repository, "add", "out")
+        git(repository, "commit", "-q", "-m", "second")
+        first = take(repository, tmp_path / "state", ref="main")
+        (first.tree / "left behind").write_text("x")
+        second = take(repository, tmp_path / "state", ref="main")
+
+        assert second == first
+        assert second.notes == ("symlink out leads out of the target and was left out",)
+        assert contents(second.tree).keys() == second.files.keys()
 
     def test_linked_copies_are_not_written_through(self, repository: Path, tmp_path: Path) -> None:
         """A file a tool linked into a store of its own keeps the content it had there."""
