@@ -31,6 +31,13 @@ state (snapshots, environments, caches, reports) is kept in $TOWPATH_HOME, by de
 first steps: towpath plan PATH, then towpath ci PATH; towpath COMMAND --help says more"""
 
 
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """The same help on every terminal, so that the documentation can be compared with it."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=100, max_help_position=28)
+
+
 class Parser(argparse.ArgumentParser):
     """argparse that answers a bad word with one line and the nearest good one."""
 
@@ -53,7 +60,7 @@ def make_parser(command: str | None = None) -> argparse.ArgumentParser:
         prog="towpath",
         description="From commit to production as Prefect flows, on a laptop or a cluster.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     for name, purpose in _COMMANDS.items():
@@ -61,7 +68,7 @@ def make_parser(command: str | None = None) -> argparse.ArgumentParser:
             name,
             help=purpose,
             description=purpose[0].upper() + purpose[1:] + ".",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=HelpFormatter,
         )
         if command in (None, name):
             importlib.import_module(f"deployments.commands.{name}").add_arguments(child)

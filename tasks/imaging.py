@@ -1,8 +1,12 @@
 """Building an image and trying it: built by buildx, started, its health probed, removed."""
 
+import time
+from contextlib import suppress
+
 from prefect import task
 from prefect.client.schemas.objects import State
 
+from tasks.adapters.container_engine import EngineError
 from tasks.adapters.images import (
     Engine,
     EngineMissing,
@@ -11,8 +15,10 @@ from tasks.adapters.images import (
     build_image,
     find_engine,
     remove_image,
+    sweep,
     try_image,
 )
+from tasks.adapters.live_runs import live_and_dead
 from tasks.adapters.process import Completion, Ending
 from tasks.core.image_conclusion import conclude_build
 from tasks.core.outcome import Outcome, Verdict
@@ -45,9 +51,20 @@ class ImageOrder:
 async def order_image(check: PlannedCheck, place: Workplace, *, may_lack_engine: bool, use_cache: bool) -> ImageOrder:
     """Look for an engine and name what the result depends on; without an engine nothing may be remembered."""
     engine = await find_engine(place.log_of(f"engine-{check.id}"))
+    if isinstance(engine, Engine):
+        await _sweep_once(place)
     settings = check.image_settings or ImageSettings()
     key = place.image_key(check, settings) if use_cache and isinstance(engine, Engine) else ""
     return ImageOrder(check=check, place=place, engine=engine, may_lack_engine=may_lack_engine, key=key)
+
+
+async def _sweep_once(place: Workplace) -> None:
+    """Remove what runs that were killed have left in the engine, once per run."""
+    if not place.has_swept_engine:
+        place.has_swept_engine = True
+        live, _ = live_and_dead(place.state)
+        with suppress(EngineError):
+            await sweep(live)
 
 
 @task(name="image", task_run_name="{order.check.id}", **REMEMBERED)
@@ -58,21 +75,33 @@ async def run_image_check(order: ImageOrder) -> CheckResult | State[CheckResult]
 
 
 async def _examine_image(order: ImageOrder) -> CheckResult:
-    log = order.place.log_of(order.check.id)
-    engine = order.engine
-    if isinstance(engine, EngineMissing):
-        return _without_engine(order, engine)
+    """Build and try the image; an engine that fails on the way says nothing about it, and is an error."""
+    if isinstance(order.engine, EngineMissing):
+        return _without_engine(order, order.engine)
+    started = time.monotonic()
     reference = f"towpath-check/{order.check.id.rpartition('/')[2]}:{order.place.run_id[:12]}"
     try:
-        completion = await build_image(_build(order, reference))
-        outcome = conclude_build(_ending(completion), completion.head + completion.tail, order.check)
-        if outcome.verdict is Verdict.PASSED:
-            outcome = await _tried(order, reference)
-    finally:
-        await remove_image(reference)
+        outcome = await _built_and_tried(order, reference)
+    except EngineError as failed:
+        outcome = Outcome(Verdict.ERROR, f"the container engine failed: {failed}", remedy="towpath doctor")
     result = result_of(order.check.id, outcome, tool="docker")
-    version = f"{engine.version}, buildx {engine.buildx_version}"
-    return result.model_copy(update={"version": version, "seconds": round(completion.seconds, 3), "log": str(log)})
+    version = f"{order.engine.version}, buildx {order.engine.buildx_version}"
+    seconds = round(time.monotonic() - started, 3)
+    log = str(order.place.log_of(order.check.id))
+    return result.model_copy(update={"version": version, "seconds": seconds, "log": log})
+
+
+async def _built_and_tried(order: ImageOrder, reference: str) -> Outcome:
+    build = _build(order, reference)
+    try:
+        completion = await build_image(build)
+        dockerfile = build.dockerfile.read_text("utf-8", "replace")
+        said = completion.head + completion.tail
+        outcome = conclude_build(_ending(completion), said, order.check, dockerfile=dockerfile)
+        return await _tried(order, reference) if outcome.verdict is Verdict.PASSED else outcome
+    finally:
+        with suppress(EngineError):
+            await remove_image(reference)
 
 
 def _without_engine(order: ImageOrder, engine: EngineMissing) -> CheckResult:

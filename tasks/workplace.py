@@ -35,6 +35,7 @@ class Workplace:
         self.started = started
         self.turn = asyncio.Semaphore(settings.run.parallelism or os.cpu_count() or 1)
         self.keys: dict[str, str] = {}
+        self.has_swept_engine = False
 
     def log_of(self, check_id: str) -> Path:
         return self.folder / "logs" / f"{_file_name(check_id)}.log"

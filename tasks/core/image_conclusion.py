@@ -2,11 +2,11 @@
 
 import re
 
+from tasks.core.build_failure import failing_line
 from tasks.core.outcome import Outcome, Verdict
 from tasks.core.plan import PlannedCheck
 from tasks.core.tools.contract import first_lines, plain
 
-_PLACE = re.compile(r"^(?:\S*/)?(?P<file>[\w.-]*(?:Dockerfile|Containerfile)[\w.-]*):(?P<line>\d+)$", re.MULTILINE)
 _ERROR = re.compile(r"^ERROR: (?:failed to (?:build|solve): )?(?P<message>.+)$", re.MULTILINE)
 _DAEMON = re.compile(
     r"Cannot connect to the Docker daemon|error during connect|no builder|failed to find driver", re.IGNORECASE
@@ -18,8 +18,8 @@ _REGISTRY = re.compile(
 )
 
 
-def conclude_build(ending: int | str, log: str, check: PlannedCheck) -> Outcome:
-    """The outcome of a build; `ending` is buildx's exit code, or in words why it has none.
+def conclude_build(ending: int | str, log: str, check: PlannedCheck, *, dockerfile: str) -> Outcome:
+    """The outcome of a build; `ending` is buildx's exit code, or in words why it has none; `dockerfile` its text.
 
     A base image that could not be fetched, or an engine that went away, says nothing about the Dockerfile: error.
     """
@@ -35,6 +35,6 @@ def conclude_build(ending: int | str, log: str, check: PlannedCheck) -> Outcome:
     if _REGISTRY.search(message):
         remedy = "check the network and the image's name; a mirror can be set by build_arguments in towpath.toml"
         return Outcome(Verdict.ERROR, f"something could not be fetched: {message}", remedy=remedy)
-    places = _PLACE.findall(text)
-    where = f"{check.image.dockerfile}:{places[-1][1]}: " if places and check.image else ""
+    line = failing_line(text, dockerfile)
+    where = f"{check.image.dockerfile}:{line}: " if line and check.image else ""
     return Outcome(Verdict.FAILED, f"{where}{message}", remedy=check.reproduce)

@@ -34,6 +34,8 @@ def _words(check: PlannedCheck) -> tuple[str, ...]:
         folder = f"{check.folder}/" if check.folder != "." else ""
         return ("docker", "buildx", "build", "-f", check.image.dockerfile.removeprefix(folder), ".")
     match check.tool:
+        case "tsc" if check.options.get("tsc-build"):
+            return ("npx", "tsc", "-b", "--noEmit")
         case "mypy":
             return ("mypy", *check.options.get("mypy", ()))
         case "pytest":

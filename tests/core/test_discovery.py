@@ -93,7 +93,7 @@ def test_the_shop() -> None:
 
 @pytest.mark.parametrize("folder", ["tests/fixtures/app", "examples/demo", "docs", "vendor/lib", ".github/tool"])
 def test_foreign_projects_are_named(folder: str) -> None:
-    """Projects in folders of examples, fixtures, documents or vendored code are left out by name, and can be taken in."""
+    """Projects in folders of examples, fixtures or vendored code are left out by name, and can be taken in."""
     files = {f"{folder}/pyproject.toml": PROJECT}
 
     assert discovered(files).backends == ()
