@@ -21,8 +21,8 @@ from pathlib import Path
 from tasks.adapters import daemons, process
 from tasks.adapters.daemons import Daemon
 from tasks.adapters.git import mask
+from tasks.adapters.locks import wait_for_lock
 from tasks.adapters.process import Command, Ending, Need
-from tasks.adapters.slots import wait_for_lock
 from tasks.adapters.state import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -1,9 +1,8 @@
 """Keeps a private copy of a folder equal to its source, writing only what differs.
 
-A slot lasts from run to run, since the tools' caches believe in paths and modification times. It belongs to one run
-at a time by a lock that the kernel releases, whatever becomes of the run. A sync brings what is new, removes what is
-gone, and puts back what a tool changed or added; only folders named node_modules are left alone, for environments
-live there.
+A slot lasts from run to run, since the tools' caches believe in paths and modification times, and belongs to one run
+at a time. A sync brings what is new, removes what is gone, and puts back what a tool changed or added; only folders
+named node_modules are left alone, for environments live there.
 
 The digests it returns are always of the bytes that stand in the slot. A sync that was killed half-way must never be
 taken for a finished one, and nothing is ever written outside the slot, whatever symlinks were left there.
@@ -12,8 +11,6 @@ taken for a finished one, and nothing is ever written outside the slot, whatever
 # Plain strings: a tree may hold a hundred thousand files, and each is looked at in every run.
 # ruff: noqa: PTH101, PTH103, PTH106, PTH108, PTH115, PTH116, PTH120, PTH211
 
-import asyncio
-import fcntl
 import hashlib
 import itertools
 import json
@@ -22,8 +19,8 @@ import shutil
 import stat
 import threading
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Set
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,7 +30,6 @@ _LEFT_ALONE = "node_modules"
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 _CHUNK_BYTES = 1 << 20
 _MANIFEST_VERSION = 1
-_LOCK_POLL_SECONDS = 0.05
 # A file written this shortly before a sync may be written again without its times telling (they tick coarsely).
 _RACY_NANOSECONDS = 100_000_000
 Stamp = tuple[int, int, int, int]
@@ -67,42 +63,6 @@ class Synced:
     outward_links: tuple[str, ...]
     left_alone: tuple[str, ...]
     absent: tuple[str, ...]
-
-
-@contextmanager
-def hold_slot(folder: Path) -> Iterator[Path]:
-    """The first slot nobody holds, for as long as the context lasts."""
-    for number in itertools.count():
-        slot = folder / f"slot-{number}"
-        slot.mkdir(parents=True, exist_ok=True)
-        with suppress(BlockingIOError), locked(slot / "lock"):
-            yield slot
-            return
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file; raises BlockingIOError when somebody else does."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@asynccontextmanager
-async def wait_for_lock(path: Path) -> AsyncIterator[None]:
-    """Hold the lock file as soon as nobody else does."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as held:
-        while True:
-            try:
-                held.enter_context(locked(path))
-                break
-            except BlockingIOError:
-                await asyncio.sleep(_LOCK_POLL_SECONDS)
-        yield
 
 
 def sync(

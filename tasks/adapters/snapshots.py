@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from tasks.adapters import git, slots
+from tasks.adapters import git, locks, slots
 from tasks.adapters.git import GitError, Listing, TargetRefused, TemporaryFailure
 
 __all__ = ["Snapshot", "TargetRefused", "TemporaryFailure", "open_snapshot"]
@@ -73,7 +73,7 @@ async def _open(target: str, *, ref: str | None, state: Path, held: AsyncExitSta
     directory = None if address else _directory(target)
     source = address or str(directory)
     name = _name(source)
-    slot = held.enter_context(slots.hold_slot(state / "targets" / f"{name}-{_short_hash(source)}"))
+    slot = held.enter_context(locks.hold_slot(state / "targets" / f"{name}-{_short_hash(source)}"))
     for folder in ("caches", "environments"):
         (slot / folder).mkdir(exist_ok=True)
     if directory is not None and ref is None:
@@ -191,7 +191,7 @@ def _notes(found: _Found) -> list[str]:
 async def _from_mirror(mirror: Path, *, source: str, is_address: bool, ref: str | None, slot: Path) -> _Found:
     """The asked commit's tree by way of a work tree of the mirror, unless the slot holds it still."""
     checkout = slot / "checkout"
-    async with slots.wait_for_lock(mirror.with_suffix(".lock")):
+    async with locks.wait_for_lock(mirror.with_suffix(".lock")):
         wanted, synced = await _check_out(mirror, slot, source=source, is_address=is_address, ref=ref)
     if synced is None:
         try:
@@ -201,7 +201,7 @@ async def _from_mirror(mirror: Path, *, source: str, is_address: bool, ref: str 
             synced = await _sync(await git.list_work_tree(root), slot, origin=wanted.origin)
         finally:
             shutil.rmtree(checkout, ignore_errors=True)
-        async with slots.wait_for_lock(mirror.with_suffix(".lock")):
+        async with locks.wait_for_lock(mirror.with_suffix(".lock")):
             await git.git("worktree", "prune", directory=mirror)
     return _Found(synced, wanted.revision, wanted.branch, is_dirty=False, is_mirrored=True)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,22 +10,9 @@ import pytest
 from tasks.adapters import git
 from tasks.adapters.git import GitError, TargetRefused, TemporaryFailure, export_index, mask, refusal, staged_files
 from tasks.adapters.process import Ending
+from tests.adapters.real_git import git as call
 
 ROOT = Path(git.__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def _neutral_git(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
-    monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
-
-
-def call(repository: Path, *arguments: str) -> str:
-    identity = ("-c", "user.name=A", "-c", "user.email=a@example.org")
-    done = subprocess.run(["git", *identity, *arguments], cwd=repository, capture_output=True, check=True)
-    return os.fsdecode(done.stdout).strip()
 
 
 @pytest.fixture
