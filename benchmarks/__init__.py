@@ -1,0 +1,1 @@
+"""What Towpath costs, side by side with what its users would use instead, in one run on one machine."""
