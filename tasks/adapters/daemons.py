@@ -154,7 +154,7 @@ def _send(number: signal.Signals, family: Mapping[int, str]) -> None:
 
 async def _until_gone(family: Mapping[int, str], *, seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    while any(birth and birth_of(pid) == birth for pid, birth in family.items()) and time.monotonic() < deadline:  # noqa: ASYNC110
+    while any(birth and birth_of(pid) == birth for pid, birth in family.items()) and time.monotonic() < deadline:
         # NOTE: nobody tells of the end of a process that is another's child.
         await asyncio.sleep(_POLL_SECONDS)
 

@@ -35,7 +35,7 @@ _ANSWER_SECONDS = 120.0
 _FETCH_SECONDS = 900.0
 
 
-class TargetRefused(Exception):  # noqa: N818 - a refusal is an answer, shown as it stands
+class TargetRefused(Exception):
     """The target cannot be delivered as it is; the text says what, where and what to do, in one line."""
 
 
@@ -233,7 +233,7 @@ def mask(source: str) -> str:
     return _USER_INFO.sub(lambda found: f"{found[1]}://***@" if found[1] else f"{found[2]}:***@", source)
 
 
-def _hook_variables(repository: Path) -> dict[str, str]:
+def hook_variables(repository: Path) -> dict[str, str]:
     """Which index is being committed, as git tells its hooks (`git commit -a` and `-p` use one of their own)."""
     here = Path.cwd()
     if not (repository == here or repository in here.parents):
@@ -251,7 +251,7 @@ async def staged_files(repository: Path) -> list[str]:
         found = await git(
             *("diff", "--cached", "--name-only", "-z", "--diff-filter=ACMRT", "--no-ext-diff", "--ignore-submodules"),
             directory=repository,
-            environment=_hook_variables(repository),
+            environment=hook_variables(repository),
         )
     except GitError as failure:
         raise refusal(failure, str(repository)) from failure
@@ -265,7 +265,7 @@ async def export_index(repository: Path, paths: Iterable[str], into: Path) -> No
         await git(
             *("checkout-index", "-z", "--stdin", "--quiet", f"--prefix={into.absolute()}/"),
             directory=repository,
-            environment=_hook_variables(repository),
+            environment=hook_variables(repository),
             stdin=b"".join(os.fsencode(path) + b"\0" for path in paths),
         )
     except GitError as failure:
