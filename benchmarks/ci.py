@@ -77,7 +77,7 @@ class Bench:
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, place)
         self.out.mkdir()
-        write_workflow(self.shop, self.out)
+        write_workflow(self.shop, self.bare, self.out)
         for words in (
             ["init", "-q"],
             ["add", "-A"],
@@ -109,7 +109,7 @@ class Bench:
 
     def act_run(self) -> None:
         places = f"{self.bare}/backend/.venv/bin{os.pathsep}"
-        argv = [str(self.act / "bin" / "act"), "-P", "ubuntu-latest=-self-hosted", "--bind", "push", "--quiet"]
+        argv = [str(self.act / "bin" / "act"), "-P", "ubuntu-latest=-self-hosted", "push", "--quiet"]
         self.do(argv, self.bare, path=places)
 
     def forget_tool_caches(self) -> None:
@@ -134,14 +134,14 @@ def write_makefile(bare: Path, out: Path) -> None:
     (bare / "Makefile").write_text(f"{path}all: {order}\n.PHONY: all {order}\n" + "".join(rules))
 
 
-def write_workflow(shop: Path, out: Path) -> None:
-    """The same commands as steps of two jobs, which act runs side by side."""
+def write_workflow(shop: Path, bare: Path, out: Path) -> None:
+    """The same commands as steps of two jobs, which act runs side by side, on the host, in the bare tools' folder."""
     lines = ["on: push", "jobs:"]
     for room, tools in (("backend", BACKEND), ("frontend", FRONTEND)):
         lines += [f"  {room}:", "    runs-on: ubuntu-latest", "    steps:"]
         for name, command in tools:
-            lines += [f"      - name: {name}", f"        working-directory: {room}"]
-            lines += [f"        run: {command.format(out=out)} > {out}/act-{name}.log"]
+            step = f"cd {bare}/{room} && {command.format(out=out)} > {out}/act-{name}.log"
+            lines += [f"      - name: {name}", f"        run: {step}"]
     place = shop / ".github" / "workflows" / "ci.yml"
     place.parent.mkdir(parents=True)
     place.write_text("\n".join(lines) + "\n")
@@ -192,8 +192,8 @@ def page(pairs: Sequence[Pair], rounds: int) -> str:
     head = [
         "# What CI costs",
         "",
-        f"`python -m benchmarks.ci --rounds {rounds}`: the sample shop without its images on {os.cpu_count()} cores, medians of "
-        f"{rounds} pairs measured in turn.",
+        f"`python -m benchmarks.ci --rounds {rounds}`: the sample shop without its images, {os.cpu_count()} cores,",
+        f"medians of {rounds} pairs measured in turn.",
         "Quote the ratios: the seconds are this machine's on that day.",
         "",
         "| what | Towpath | the other | ratio (smallest to largest) | wanted |",
