@@ -5,6 +5,7 @@ failed each time; a check that was flaky or could not be done is never remembere
 """
 
 import shutil
+from dataclasses import replace
 
 from prefect import task
 from prefect.client.schemas.objects import State
@@ -44,6 +45,8 @@ class Order:
 async def order_check(check: PlannedCheck, place: Workplace, built: Built | None, *, use_cache: bool) -> Order:
     """Find the program of a check and name what its result depends on. Raises ProgramMissing."""
     tool = TOOLS[check.tool]
+    if check.version and check.environment is None:
+        tool = replace(tool, version=check.version)
     log = place.log_of(f"program-{check.id}")
     folder = place.snapshot.tree / check.folder
     if check.program:

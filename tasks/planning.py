@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from tasks.adapters.snapshots import Snapshot
 from tasks.core.discovery import discover, wanted_texts
@@ -18,7 +19,12 @@ def plan_snapshot(snapshot: Snapshot, settings: Settings) -> Plan:
     """The plan of a snapshot. Raises SettingsRefused where the configuration does not fit what is there."""
     texts = Texts(frozenset(snapshot.files), manifests_of(snapshot))
     plan = make_plan(discover(texts, settings.projects), settings)
-    return Plan(plan.environments, plan.checks, (*snapshot.notes, *plan.notes))
+    environments = [replace(place, inputs=_present(place.inputs, snapshot)) for place in plan.environments]
+    return Plan(tuple(environments), plan.checks, (*snapshot.notes, *plan.notes))
+
+
+def _present(inputs: tuple[str, ...], snapshot: Snapshot) -> tuple[str, ...]:
+    return tuple(path for path in inputs if path in snapshot.files)
 
 
 def settings_of(snapshot: Snapshot, overrides: tuple[str, ...]) -> Settings:

@@ -61,7 +61,7 @@ def _tool(check: PlannedCheck) -> str:
     if check.program:
         return " ".join((*check.program, *check.options.get("script", ())))
     if check.version:
-        return f"{check.tool} {check.version} (locked)"
+        return f"{check.tool} {check.version} ({'locked' if check.is_declared else 'from its pre-commit hook'})"
     tool = TOOLS.get(check.tool)
     if tool is None or not tool.version:
         return check.tool

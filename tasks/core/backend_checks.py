@@ -41,7 +41,8 @@ def _tools(projects: Iterable[Backend], settings: Settings) -> tuple[tuple[str, 
     """What Towpath adds to an environment that lacks it: tools that import the code they look at."""
     wants_mypy = any("mypy" in project.adopted for project in projects) or _is_switched_on(settings, "mypy")
     wants_pytest = any(project.has_tests for project in projects)
-    mypy = ((MYPY.package, MYPY.version),) if wants_mypy else ()
+    hooked = next((project.hooked["mypy"] for project in projects if "mypy" in project.hooked), MYPY.version)
+    mypy = ((MYPY.package, hooked),) if wants_mypy else ()
     pytest = ((PYTEST.package, PYTEST.version), ("pytest-cov", PYTEST_COVERAGE_VERSION)) if wants_pytest else ()
     return (*mypy, *pytest)
 
@@ -87,7 +88,7 @@ def _adoptable(project: Backend, base: PlannedCheck, tool: str) -> PlannedCheck:
         id=f"{base.id}/{tool}",
         tool=tool,
         environment=f"python:{project.root}" if is_installed else None,
-        version=project.locked.get(package, ""),
+        version=project.locked.get(package, "") if is_installed else project.hooked.get(package, ""),
         is_declared=is_installed,
         why=project.adopted.get(tool, ""),
     )

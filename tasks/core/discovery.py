@@ -39,6 +39,8 @@ _NOT_OURS = frozenset(
         "templates",
         "template",
         "vendor",
+        "vendors",
+        "_vendor",
         "vendored",
         "third_party",
         "third-party",

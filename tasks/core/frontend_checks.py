@@ -1,5 +1,6 @@
 """The checks of Node projects: lint, types, tests, build."""
 
+import re
 import shlex
 from dataclasses import replace
 from itertools import groupby
@@ -12,6 +13,11 @@ from tasks.core.projects import Discovery, Frontend
 from tasks.core.settings import Settings
 
 _PLACEHOLDER = "no test specified"
+_BROWSER = re.compile(r"\b(playwright|cypress|wdio|nightwatch|puppeteer)\b")
+# How a workspace's root hands a script on to its members, which have checks of their own.
+_HANDED_ON = re.compile(
+    r"\b(turbo|nx|lerna)\b|\s(--filter|--workspaces?|--recursive|-r|-w|-ws|--parallel)\b|workspaces? foreach"
+)
 
 
 def plan_frontends(discovery: Discovery, settings: Settings) -> tuple[list[Environment], list[PlannedCheck]]:
@@ -64,8 +70,19 @@ def _types(project: Frontend, base: PlannedCheck) -> PlannedCheck:
     return replace(check, version=version, is_declared=is_declared)
 
 
+def _why_not_script(script: str) -> tuple[str, str] | None:
+    """The reason and remedy for leaving a script alone, where there is one."""
+    if _HANDED_ON.search(script):
+        return "it only hands on to the workspace's members, which have checks of their own", "nothing"
+    if _BROWSER.search(script):
+        return f"browser tests ({script}) need a running service", "add an own check with a command that starts it"
+    return None
+
+
 def _tests(project: Frontend, base: PlannedCheck) -> PlannedCheck:
     script = project.scripts.get("test", "")
+    if left := _why_not_script(script):
+        return _settled(base, "test", *left)
     check = replace(base, id=f"{base.id}/test", why=f"script test: {script}" if script else "a dependency")
     for tool in ("vitest", "jest"):
         if tool in project.dependencies and (tool in script or not script):
@@ -86,6 +103,8 @@ def _build(project: Frontend, base: PlannedCheck) -> PlannedCheck:
     script = project.scripts.get("build", "")
     if not script:
         return _settled(base, "build", "no build script in package.json", "add a script build to package.json")
+    if left := _why_not_script(script):
+        return _settled(base, "build", *left)
     check = replace(base, id=f"{base.id}/build", tool="script", why=f"script build: {script}")
     return replace(check, program=_runner(project), options={"script": ("build",)})
 

@@ -69,10 +69,18 @@ def _object(manifest: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _root_and_lock(texts: Texts, folder: str) -> tuple[str, str | None]:
     for place in (folder, *above(folder)) if folder != "." else (".",):
-        lock = next((name for name in LOCKS if texts.has(place, name)), None)
+        lock = _lock_in(texts, place)
         if lock and (place == folder or is_workspace_root(texts, place)):
             return place, joined(place, lock)
     return folder, None
+
+
+def _lock_in(texts: Texts, folder: str) -> str | None:
+    """The lock file of the manager that package.json names, else the first there is."""
+    named = re.search(r'"packageManager"\s*:\s*"(\w+)@', texts.at(folder, "package.json"))
+    locks = [name for name in LOCKS if texts.has(folder, name)]
+    wanted = [name for name in locks if named and LOCKS[name].value == named[1]]
+    return next(iter([*wanted, *locks]), None)
 
 
 def is_workspace_root(texts: Texts, folder: str) -> bool:

@@ -15,6 +15,8 @@ from tasks.core.projects import Discovery, Image, Trouble
 from tasks.core.reproduction import reproduce
 from tasks.core.settings import CheckSettings, ImageSettings, Settings, SettingsRefused
 
+_SHOWN = 3
+
 
 def make_plan(discovery: Discovery, settings: Settings) -> Plan:
     """The plan of a target, each check with the configuration's word on it. Raises SettingsRefused."""
@@ -31,7 +33,16 @@ def make_plan(discovery: Discovery, settings: Settings) -> Plan:
 
 
 def _notes(discovery: Discovery) -> tuple[str, ...]:
-    return tuple(f"left out {place}: {why}" for place, why in sorted(discovery.left_out.items()))
+    """What was left out, a line per reason with the first places and how many more there are."""
+    by_reason: dict[str, list[str]] = {}
+    for place, why in sorted(discovery.left_out.items()):
+        by_reason.setdefault(why, []).append(place)
+    return tuple(f"left out {_listed(places)}: {why}" for why, places in by_reason.items())
+
+
+def _listed(places: list[str]) -> str:
+    more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
+    return ", ".join(places[:_SHOWN]) + more
 
 
 def _images(images: Iterable[Image], settings: Settings) -> list[PlannedCheck]:

@@ -57,7 +57,7 @@ class Backend:
     """A Python project. `root` is where its lock and environment live: a workspace's root, else its own folder.
 
     `adopted` maps a tool to the sign that the team uses it; `locked` to the version its environment holds, empty where
-    that is known only once it is installed.
+    that is known only once it is installed; `hooked` to the version its pre-commit hooks pin.
     """
 
     path: str
@@ -67,6 +67,7 @@ class Backend:
     requires_python: str
     adopted: Mapping[str, str]
     locked: Mapping[str, str]
+    hooked: Mapping[str, str]
     sources: tuple[str, ...]
     groups: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()

@@ -61,6 +61,7 @@ def read_backend(texts: Texts, folder: str, nested: Iterable[str]) -> Backend | 
         requires_python=_requires_python(manifest),
         adopted=_adopted(texts, folder, declared, tests),
         locked=_locked(texts.contents.get(lock or "", ""), declared),
+        hooked=_hooked(texts.contents.get(".pre-commit-config.yaml", "")),
         sources=_sources(folder, modules),
         groups=tuple(name for name in table(manifest, "dependency-groups") if _WANTED.match(normal(name))),
         extras=tuple(name for name in _extras(manifest) if _WANTED.match(normal(name))),
@@ -161,6 +162,18 @@ def _locked(lock: str, declared: frozenset[str]) -> dict[str, str]:
         return {tool: "" for tool in PACKAGES if tool in declared}
     found = {tool: re.search(rf'^name = "{tool}"\nversion = "([^"]+)"', lock, re.M) for tool in PACKAGES}
     return {tool: version[1] for tool, version in found.items() if version}
+
+
+_HOOKS = {"black": r"/black(?:-pre-commit-mirror)?", "ruff": "/ruff-pre-commit", "mypy": "/mirrors-mypy"}
+
+
+def _hooked(hooks: str) -> dict[str, str]:
+    """Versions of Towpath's tools that a .pre-commit-config.yaml pins."""
+    found = {
+        tool: re.search(rf"repo:\s*\S+{address}\S*\s[^\n]*?\n?\s*rev:\s*['\"]?v?(\d[\w.]*)", hooks)
+        for tool, address in _HOOKS.items()
+    }
+    return {tool: rev[1] for tool, rev in found.items() if rev}
 
 
 def _coverage_floor(manifest: Mapping[str, Any]) -> float:

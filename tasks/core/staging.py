@@ -73,11 +73,15 @@ def _backend(project: Backend, paths: list[str]) -> list[StagedCheck]:
             folder=project.path,
             paths=files,
             environments=(joined(project.root, ".venv"),),
-            version=project.locked.get("ruff" if tool == "ruff-format" else tool, ""),
+            version=_version(project, "ruff" if tool == "ruff-format" else tool),
             options={"ruff": ("--force-exclude",)},
         )
         for tool in tools
     ]
+
+
+def _version(project: Backend, package: str) -> str:
+    return project.locked.get(package) or project.hooked.get(package, "")
 
 
 def _frontend(project: Frontend, paths: list[str], texts: Texts) -> list[StagedCheck]:
