@@ -15,7 +15,8 @@ from tests.lab.engine import LabEngine
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A home that nobody has used; its server is started by the first command that needs one."""
     assert TOWPATH.exists(), f"{TOWPATH} is missing: make install"
-    stage = Stage(tmp_path_factory.mktemp("stage"))
+    folder = tmp_path_factory.mktemp("stage")
+    stage = Stage(folder, folder / "home")
     yield stage
     stage.towpath("down")
     # Reports and logs stay for whoever looks into a failure; installed packages are only large.

@@ -106,13 +106,10 @@ class Started:
 
 @dataclass(frozen=True)
 class Stage:
-    """A home of Towpath with everything in it; `folder` is for what the tests themselves write."""
+    """A home of Towpath, and a folder for what the tests themselves write."""
 
     folder: Path
-
-    @property
-    def home(self) -> Path:
-        return self.folder / "home"
+    home: Path
 
     def _environment(self, extras: Mapping[str, str]) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_UNWANTED)}
@@ -123,7 +120,6 @@ class Stage:
         done = subprocess.run(
             [TOWPATH, *words],
             env=self._environment(extras),
-            cwd=self.folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -172,8 +168,26 @@ class Stage:
         state = self.answer(f"/flow_runs/{run_id}")["state"]
         return state["type"], state["name"]
 
+    def submit(self, parameters: Mapping[str, Any]) -> str:
+        """The id of a flow run created as the UI creates one, for the worker to take up."""
+
+        def attempt() -> httpx.Response | None:
+            # The server answers 503 while its database is busy; Prefect's own client asks again too.
+            answer = self.try_to_submit(parameters)
+            return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
+
+        return str(until(attempt, what="an answer").raise_for_status().json()["id"])
+
+    def try_to_submit(self, parameters: Mapping[str, Any]) -> httpx.Response:
+        deployment = self.answer("/deployments/name/ci/ci")["id"]
+        state = {"type": "SCHEDULED", "message": "Run from the Prefect UI"}
+        return self.ask(f"/deployments/{deployment}/create_flow_run", {"parameters": parameters, "state": state})
+
     def reports(self, run_id: str) -> list[Path]:
         return list((self.home / "reports").glob(f"*-{run_id[:8]}/report.json"))
+
+    def is_server(self, process: psutil.Process) -> bool:
+        return bool(process.pid == json.loads((self.home / "server" / "server.json").read_text())["pid"])
 
     def tools(self) -> list[psutil.Process]:
         """Whatever works in a snapshot of this home: tools, all that they started, and those who supervise them."""

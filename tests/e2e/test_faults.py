@@ -1,5 +1,6 @@
 """Planted faults: exactly the checks concerned fail, and each says where; once a fault is undone all is well again."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,10 @@ def test_fault_in_an_image(
 
     failing = fault.failing(with_engine=True)
     then_exactly(run, failing)
-    then_the_place_is_named(run, fault, place, failing)
+    then_the_place_is_named(run, fault, place, fault.checks or fault.image_checks)
+    for name in fault.image_checks:
+        assert run.check(name)["remedy"]
+        assert not fault.file or re.search(r"Dockerfile:\d+: ", run.check(name)["reason"])
 
 
 def test_undone(stage: Stage, shop: Path) -> None:
