@@ -12,7 +12,8 @@ from tasks.core.settings import Settings
 from tasks.core.tools.testing_python import PYTEST, PYTEST_COVERAGE_VERSION
 from tasks.core.tools.typing_python import MYPY
 
-_SOURCES = (".py", ".pyi", ".ipynb", ".toml", ".cfg", ".ini", ".gitignore")
+# Markdown because newer ruff formats the Python in it.
+_SOURCES = (".py", ".pyi", ".ipynb", ".md", ".toml", ".cfg", ".ini", ".gitignore")
 
 
 def plan_backends(discovery: Discovery, settings: Settings) -> tuple[list[Environment], list[PlannedCheck]]:

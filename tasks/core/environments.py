@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from tasks.core.projects import Backend, Frontend, Manager, joined
 
-POETRY, PDM = "poetry==2.5.1", "pdm==2.29.4"
+POETRY, POETRY_EXPORT, PDM = "poetry==2.5.1", "poetry-plugin-export==1.10.1", "pdm==2.29.4"
 _NODE_RUNNERS = {
     Manager.PNPM: ("pnpm", "10.20.0"),
     Manager.YARN: ("@yarnpkg/cli-dist", "4.10.3"),
@@ -102,7 +102,7 @@ def _python_steps(projects: tuple[Backend, ...], python: str) -> tuple[Step, ...
         case Manager.UV:
             return (_uv_sync(projects, groups, extras, ask),)
         case Manager.POETRY:
-            return make_venv, _poetry(extras)
+            return (make_venv, *_poetry(first))
         case Manager.PDM:
             return make_venv, _pdm()
         case Manager.REQUIREMENTS:
@@ -124,10 +124,15 @@ def _uv_sync(projects: tuple[Backend, ...], groups: Iterable[str], extras: Itera
     return Step(argv, {"UV_PROJECT_ENVIRONMENT": "{venv}", **_VERSION_WITHOUT_GIT})
 
 
-def _poetry(extras: Iterable[str]) -> Step:
-    wanted = tuple(part for name in extras for part in ("--extras", name))
-    argv = ("{uv}", "tool", "run", "--from", POETRY, "poetry", "install", "--no-interaction", *wanted)
-    return Step(argv, {"VIRTUAL_ENV": "{venv}", "POETRY_VIRTUALENVS_CREATE": "false", **_VERSION_WITHOUT_GIT})
+def _poetry(project: Backend) -> tuple[Step, ...]:
+    """The lock file written out as requirements and installed by uv, which needs no more of an index than pip does."""
+    wanted = ("{uv}", "tool", "run", "--from", POETRY, "--with", POETRY_EXPORT, "poetry", "export")
+    listed = "{venv}/towpath-requirements.txt"
+    export = Step((*wanted, "--all-groups", "--all-extras", "--output", listed), {})
+    install = _pip_install(("--no-deps", "--requirements", listed))
+    return (
+        (export, install, _pip_install(("--no-deps", "--editable", "."))) if project.is_package else (export, install)
+    )
 
 
 def _pdm() -> Step:

@@ -75,6 +75,7 @@ class Backend:
     has_tests: bool = False
     smoke: tuple[str, ...] = ()
     without_smoke: tuple[str, ...] = ()
+    is_package: bool = True
     is_mypy_configured: bool = False
     is_coverage_configured: bool = False
     coverage_floor_percent: float = 0.0

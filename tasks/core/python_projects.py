@@ -69,6 +69,7 @@ def read_backend(texts: Texts, folder: str, nested: Iterable[str]) -> Backend | 
         has_tests=bool(tests),
         smoke=smoke,
         without_smoke=without,
+        is_package=table(manifest, "tool", "poetry").get("package-mode") is not False,
         is_mypy_configured=_says_what_to_check(texts, folder, manifest),
         is_coverage_configured=_has_coverage_source(texts, folder, manifest),
         coverage_floor_percent=_coverage_floor(manifest),

@@ -20,7 +20,15 @@ def environment_of(files: dict[str, str]) -> Environment:
         ({"uv.lock": ""}, ["{uv} sync --frozen --extra test"]),
         ({}, ["{uv} venv --no-project {venv} --python >=3.12", "{uv} pip install --python {venv} --editable .[test]"]),
         ({"pdm.lock": ""}, ["{uv} venv --no-project {venv} --python >=3.12", "{uv} tool run --from pdm"]),
-        ({"poetry.lock": ""}, ["{uv} venv --no-project {venv} --python >=3.12", "{uv} tool run --from poetry"]),
+        (
+            {"poetry.lock": ""},
+            [
+                "{uv} venv --no-project {venv} --python >=3.12",
+                "{uv} tool run --from poetry",
+                "{uv} pip install --python {venv} --no-deps --requirements {venv}/",
+                "{uv} pip install --python {venv} --no-deps --editable .",
+            ],
+        ),
     ],
 )
 def test_commands(files: dict[str, str], expected: list[str]) -> None:
