@@ -23,18 +23,35 @@ from tasks.core.tools.contract import (
 )
 
 TESTS = "tests.json"
-_TSC = re.compile(
-    r"^(?P<path>[^\s(][^(\n]*)\((?P<line>\d+),(?P<column>\d+)\): error (?P<code>TS\d+): (?P<message>.*)$", re.M
-)
+# NOTE: a path may itself hold parentheses, as the route groups of Next.js do.
+_TSC = re.compile(r"^(?P<path>\S.*?)\((?P<line>\d+),(?P<column>\d+)\): error (?P<code>TS\d+): (?P<message>.*)$", re.M)
 _TSC_PLACELESS = re.compile(r"^error (TS\d+: .*)$", re.M)
 _TSC_FILES = re.compile(r"^Files:\s+(\d+)$", re.M)
-_BIOME = re.compile(r"^::(?P<level>error|warning)(?P<fields> [^:]*(?:::?[^:]+)*?)::(?P<message>.*)$", re.M)
-_BIOME_COUNT = re.compile(r"Checked (\d+) files?")
-_STACK = re.compile(r"(?:\(|at |❯ |file://)*(?P<path>/[^\s():]+|[\w./@-]+\.[cm]?[jt]sx?):(?P<line>\d+):(?P<column>\d+)")
-_BUILD = re.compile(
-    r"(?P<path>(?:[\w.@/-]|\\ )+\.(?:[cm]?[jt]sx?|vue|svelte|css|scss|html))"
-    r"(?::|\s*\(|\[)(?P<line>\d+)[:,](?P<column>\d+)"
+_BIOME = re.compile(
+    r"^(?P<path>\S.*?)(?::(?P<line>\d+):(?P<column>\d+))? (?P<code>[a-z]\w*(?:/\w+)*) [ A-Z]*━━+\n\s*\n"
+    r"  × (?P<message>.*)$",
+    re.M,
 )
+_BIOME_CHANGED = re.compile(r"^ +(\d+) +(?:\d* *│ -|│ \+|│ [^\n]*\n +│ +[+-])", re.M)
+_BIOME_COUNT = re.compile(r"^Checked (\d+) files?", re.M)
+_PRETTIER_BROKEN = re.compile(
+    r"^\[error\] (?P<path>.+?): (?P<message>\w*Error: .*) \((?P<line>\d+):(?P<column>\d+)\)$", re.M
+)
+# NOTE: both begin where no path can have begun before, else a long line of letters would cost its length squared.
+_STACK = re.compile(
+    r"(?:(?<=file://)|(?<![\w./@-]))(?P<path>/[^\s():]+|[\w./@-]+\.[cm]?[jt]sx?):(?P<line>\d+)(?::(?P<column>\d+))?"
+)
+# Babel names the place behind its message.
+_BABEL = re.compile(r"(?<![\w./@-])(?P<path>/[^\s:]+): [^\n]{1,300} \((?P<line>\d+):(?P<column>\d+)\)$", re.M)
+_BUILD = re.compile(
+    r"(?<![\w.@/$)\]-])(?P<path>(?:[\w.@/$-]|\\ |\([\w.-]+\)|\[[\w.-]+\]){1,300}"
+    r"\.(?:[cm]?[jt]sx?|vue|svelte|css|scss|html))"
+    r"(?::|\s*\(|\[| )(?P<line>\d+)[:,](?P<column>\d+)"
+)
+_UNRESOLVED = re.compile(
+    r"^.*(?:failed to resolve import|Could not resolve) [\"'].*?[\"'] (?:from|in) [\"']?(?P<path>[^\"'\n]+).*", re.M
+)
+_WRONG = re.compile(r"error|failed|cannot|could not|can't", re.IGNORECASE)
 
 
 def read_eslint(output: Output) -> Reading:
@@ -58,25 +75,23 @@ def _eslint_problem(path: str, message: dict[str, Any]) -> Problem:
 
 
 def read_biome(output: Output) -> Reading:
-    """Reading of `biome ci --reporter=github`: workflow commands on stdout, a count of files beside them."""
+    """Reading of what `biome ci` prints for people: the only one of its reporters that also counts the files."""
     text = plain(output.stdout + "\n" + output.log)
     counted = _BIOME_COUNT.search(text)
     if counted is None or not int(counted[1]):
         raise Unreadable("it looked at no file")
-    rows = [_biome_problem(found) for found in _BIOME.finditer(text) if found["level"] == "error"]
-    return Reading(tuple(rows), int(counted[1]), f"{counted[1]} files looked at")
+    starts = list(_BIOME.finditer(text))
+    ends = [*[found.start() for found in starts[1:]], len(text)]
+    problems = [_biome_problem(found, text[found.end() : end]) for found, end in zip(starts, ends, strict=False)]
+    return Reading(tuple(problems), int(counted[1]), f"{counted[1]} files looked at")
 
 
-def _biome_problem(found: re.Match[str]) -> Problem:
-    fields = dict(part.split("=", 1) for part in found["fields"].strip().split(",") if "=" in part)
-    line, column = fields.get("line"), fields.get("col")
-    return Problem(
-        fields.get("file", "?"),
-        int(line) if line else None,
-        int(column) if column else None,
-        found["message"],
-        fields.get("title", ""),
-    )
+def _biome_problem(found: re.Match[str], excerpt: str) -> Problem:
+    """A formatter's complaint has no place of its own but shows the lines it would change."""
+    changed = _BIOME_CHANGED.search(excerpt)
+    line = found["line"] or (changed and changed[1])
+    column = int(found["column"]) if found["column"] else None
+    return Problem(found["path"], int(line) if line else None, column, found["message"].rstrip(". "), found["code"])
 
 
 def read_prettier(output: Output) -> Reading:
@@ -85,10 +100,12 @@ def read_prettier(output: Output) -> Reading:
     if "Checking formatting" not in text:
         raise Unreadable("it looked at no file")
     paths = [line.removeprefix("[warn] ") for line in text.splitlines() if line.startswith("[warn] ")]
-    problems = tuple(
-        Problem(path, None, None, "would be reformatted") for path in paths if not path.startswith("Code style")
-    )
-    return Reading(problems, 1, f"{len(problems)} files would be reformatted")
+    changed = [Problem(path, None, None, "would be reformatted") for path in paths if not path.startswith("Code style")]
+    broken = [
+        Problem(found["path"], int(found["line"]), int(found["column"]), found["message"])
+        for found in _PRETTIER_BROKEN.finditer(text)
+    ]
+    return Reading((*broken, *changed), 1, f"{len(changed)} files would be reformatted")
 
 
 def read_tsc(output: Output) -> Reading:
@@ -113,7 +130,8 @@ def read_tests(output: Output) -> Reading:
         report: dict[str, Any] = json.loads(output.report(TESTS))
         files: list[dict[str, Any]] = report["testResults"]
         counts = {name: int(report[f"num{name}Tests"]) for name in ("Total", "Passed", "Failed")}
-        problems = tuple(problem for file in files for problem in _test_problems(file))
+        log = plain(output.log)
+        problems = tuple(problem for file in files for problem in _test_problems(file, log))
     except (ValueError, KeyError, TypeError) as broken:
         raise Unreadable(f"its {TESTS} cannot be read") from broken
     if not problems and counts["Passed"] + counts["Failed"] == 0:
@@ -124,25 +142,36 @@ def read_tests(output: Output) -> Reading:
     return Reading(problems, max(counts["Total"], 1), summary, failed_tests=failed_files)
 
 
-def _test_problems(file: dict[str, Any]) -> list[Problem]:
+def _test_problems(file: dict[str, Any], log: str) -> list[Problem]:
     failed = [test for test in file["assertionResults"] if test["status"] == "failed"]
     if not failed and file["status"] == "failed":
         message = plain(file.get("message") or "the file could not be run")
-        return [_placed(file["name"], message, message.strip().splitlines()[0])]
+        said = _headline(message)
+        # NOTE: vitest's report says why a file could not be run, and only its log says where.
+        return [_placed(file["name"], message + log[log.find(said) :][:2000] if said in log else message, said)]
     return [_test_problem(file["name"], test) for test in failed]
 
 
 def _test_problem(path: str, test: dict[str, Any]) -> Problem:
-    message = plain("\n".join(test.get("failureMessages") or ["failed"]))
-    return _placed(path, message, f"{test.get('fullName') or test.get('title')}: {message.strip().splitlines()[0]}")
+    message = plain("\n".join(test.get("failureMessages") or ()))
+    return _placed(path, message, f"{test.get('fullName') or test.get('title')}: {_headline(message)}")
+
+
+def _headline(message: str) -> str:
+    lines = [line.strip() for line in message.splitlines() if "Test suite failed to run" not in line]
+    return next((line for line in lines if line), "failed")
 
 
 def _placed(path: str, trace: str, message: str) -> Problem:
-    here = [found for found in _STACK.finditer(trace) if path.endswith(found["path"]) or found["path"].endswith(path)]
-    own = here or [found for found in _STACK.finditer(trace) if "node_modules" not in found["path"]]
-    if not own:
+    """The first place of the trace in the file itself, else in the team's other code, else the file."""
+    found = [*_BABEL.finditer(trace), *_STACK.finditer(trace)]
+    here = next((place for place in found if path.endswith(place["path"]) or place["path"].endswith(path)), None)
+    if here:
+        return Problem(path, int(here["line"]), int(here["column"]) if here["column"] else None, message[:300])
+    own = next((place for place in found if place["column"] and "node_modules" not in place["path"]), None)
+    if own is None:
         return Problem(path, None, None, message[:300])
-    return Problem(own[0]["path"], int(own[0]["line"]), int(own[0]["column"]), message[:300])
+    return Problem(own["path"], int(own["line"]), int(own["column"]), message[:300])
 
 
 def read_script(output: Output) -> Reading:
@@ -158,21 +187,30 @@ def read_script(output: Output) -> Reading:
 
 
 def script_problems(text: str) -> tuple[Problem, ...]:
-    seen = {
-        (found["path"], found["line"]): Problem(
-            found["path"], int(found["line"]), int(found["column"]), _message_near(text, found.start())
-        )
-        for found in _BUILD.finditer(text)
-        if "node_modules" not in found["path"]
-    }
-    return tuple(seen.values())[:50]
+    seen: list[Problem] = []
+    for found in _BUILD.finditer(text):
+        path, line = found["path"], int(found["line"])
+        is_known = any(problem.line == line and _is_same(problem.path, path) for problem in seen)
+        if not is_known and "node_modules" not in path:
+            seen.append(Problem(path, line, int(found["column"]), _message_near(text, found)))
+    for found in _UNRESOLVED.finditer(text):
+        if not any(_is_same(problem.path, found["path"]) for problem in seen):
+            seen.append(Problem(found["path"], None, None, first_lines(found[0], 1)))
+    return tuple(seen[:50])
 
 
-def _message_near(text: str, position: int) -> str:
-    """The line that speaks of an error just before the place, else the place's own line."""
-    before = text[:position].splitlines()[-6:]
-    telling = [line for line in before if re.search(r"error|failed|cannot|could not", line, re.I)]
-    line = telling[-1] if telling else text[position:].splitlines()[0]
+def _is_same(one: str, other: str) -> bool:
+    """Whether two spellings may be of the same file, one of them absolute or with a leading ./."""
+    short, long = sorted((one.removeprefix("./"), other.removeprefix("./")), key=len)
+    return long == short or long.endswith(f"/{short.lstrip('/')}")
+
+
+def _message_near(text: str, found: re.Match[str]) -> str:
+    """What stands behind the place, on the next line, or in the lines before it, whichever speaks of an error."""
+    behind, *after = text[found.end() :].split("\n")[:2]
+    before = text[: found.start()].splitlines()[-6:]
+    telling = [line for line in (behind.lstrip("): -"), *after, *reversed(before)) if _WRONG.search(line)]
+    line = telling[0] if telling else text[found.start() :].splitlines()[0]
     return first_lines(line, 1) or "failed"
 
 
@@ -183,15 +221,16 @@ def _eslint_arguments(invocation: Invocation) -> tuple[str, ...]:
 
 
 def _biome_arguments(invocation: Invocation) -> tuple[str, ...]:
-    return ("ci", "--reporter=github", "--colors=off", "--max-diagnostics=200", *invocation.paths)
+    return ("ci", "--colors=off", "--max-diagnostics=200", *invocation.paths)
 
 
 def _tsc_arguments(invocation: Invocation) -> tuple[str, ...]:
     shape = ("--pretty", "false", "--diagnostics")
-    if invocation.option("tsc-build"):
-        return ("-b", "--noEmit", "--force", *shape)
+    chosen = invocation.option("tsc") or ("-p", "tsconfig.json")
+    if chosen[0] == "-b":
+        return (*chosen, "--noEmit", "--force", *shape)
     cache = ("--incremental", "--tsBuildInfoFile", f"{invocation.caches}/tsc/tsconfig.tsbuildinfo")
-    return ("-p", "tsconfig.json", "--noEmit", *cache, *shape)
+    return (*chosen, "--noEmit", *cache, *shape)
 
 
 def _vitest_arguments(invocation: Invocation) -> tuple[str, ...]:
