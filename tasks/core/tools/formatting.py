@@ -20,7 +20,15 @@ from tasks.core.tools.contract import (
 
 _FILE = re.compile(r"^--- (?P<path>.+?)(?:\t.*)?$")
 _HUNK = re.compile(r"^@@ -(?P<line>\d+)(?:,\d+)? \+\d+(?:,\d+)? @@")
-_COUNT = re.compile(r"(\d+) files? (?:would be left unchanged|left unchanged|already formatted|would be reformatted)")
+_BROKEN = re.compile(
+    r"^error: (?:cannot parse: |Failed to parse )(?P<path>.+?):(?P<line>\d+):(?P<column>\d+)(?::? (?P<message>.*))?$"
+    r"|^error: cannot format (?P<old_path>.+?): Cannot parse.*?: (?P<old_line>\d+):(?P<old_column>\d+).*$",
+    re.M,
+)
+_COUNT = re.compile(
+    r"(\d+) files? (?:would be left unchanged|left unchanged|already formatted|would be reformatted"
+    r"|would fail to reformat)"
+)
 
 
 def changed_places(diff: str, message: str) -> tuple[Problem, ...]:
@@ -45,8 +53,14 @@ def read_formatter(output: Output) -> Reading:
     counts = [int(count) for count in _COUNT.findall(output.log)]
     if not sum(counts):
         raise Unreadable("it looked at no Python file")
-    problems = changed_places(output.stdout, "would be reformatted")
+    broken = tuple(_unparsable(found) for found in _BROKEN.finditer(output.log))
+    problems = (*broken, *changed_places(output.stdout, "would be reformatted"))
     return Reading(problems, sum(counts), f"{sum(counts)} files looked at")
+
+
+def _unparsable(found: re.Match[str]) -> Problem:
+    path, line, column = (found[name] or found[f"old_{name}"] for name in ("path", "line", "column"))
+    return Problem(path, int(line), int(column), found["message"] or "cannot be parsed")
 
 
 def read_ruff(output: Output) -> Reading:
