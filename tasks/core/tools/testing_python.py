@@ -24,6 +24,10 @@ from tasks.core.tools.contract import (
 JUNIT, COVERAGE = "junit.xml", "coverage.xml"
 SUITES = ("unit", "integration", "smoke")
 _TRACE = re.compile(r"^(?P<path>[^\s:][^:\n]*\.py):(?P<line>\d+): ", re.M)
+# Where the interpreter itself says which line it could not parse.
+_UNPARSED = re.compile(r"^E\s+File \"(?P<path>[^\"]+)\", line (?P<line>\d+)", re.M)
+_SAID = re.compile(r"^E +(.*\S)", re.M)
+_FOREIGN = re.compile(r"site-packages|dist-packages|/lib/python\d")
 
 
 def read_pytest(output: Output) -> Reading:
@@ -61,13 +65,22 @@ def _node_id(case: ElementTree.Element) -> str:
 def _problem(case: ElementTree.Element) -> Problem:
     fault = _fault(case)
     assert fault is not None
-    message = (fault.get("message") or fault.text or "failed").strip().splitlines()
-    traces = [trace for trace in _TRACE.finditer(fault.text or "") if "site-packages" not in trace["path"]]
-    if traces:
-        return Problem(traces[-1]["path"], int(traces[-1]["line"]), None, f"{case.get('name')}: {message[0][:300]}")
+    text = fault.text or ""
+    message = f"{case.get('name')}: {_message(fault.get('message') or '', text)[:300]}"
+    found = [*_TRACE.finditer(text), *_UNPARSED.finditer(text)]
+    if traces := [trace for trace in found if not _FOREIGN.search(trace["path"])]:
+        return Problem(traces[-1]["path"], int(traces[-1]["line"]), None, message)
     line = case.get("line")
     place = case.get("file") or case.get("classname", "").replace(".", "/") + ".py"
-    return Problem(place, int(line) + 1 if line else None, None, f"{case.get('name')}: {message[0][:300]}")
+    return Problem(place, int(line) + 1 if line else None, None, message)
+
+
+def _message(message: str, text: str) -> str:
+    """The first line of what went wrong; of a file that could not be collected, what its import raised."""
+    said = _SAID.findall(text)
+    if message == "collection failure" and said:
+        return str(said[-1])
+    return next((line.strip() for line in f"{message}\n{text}".splitlines() if line.strip()), "failed")
 
 
 def count_suites(cases: Iterable[ElementTree.Element]) -> dict[str, str]:
