@@ -14,8 +14,11 @@ from tasks.core.tools.contract import Meaning, Output, Problem, Reading, Tool, U
 
 _SHOWN = 3
 _TELLING = re.compile(
-    r"\b(error|failed|fatal|cannot|could not|unable|denied|no such|not found|exception|traceback)\b", re.IGNORECASE
+    r"^\s*[×✗✖] |\b(\w*error|failed|fatal|cannot|could not|unable|denied|no such|not found|\w*exception|traceback)\b",
+    re.IGNORECASE,
 )
+# What npm says about itself and about what it starts.
+_CHATTER = re.compile(r"^(npm (warn|notice)|> )", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,10 @@ def _believed(
                 telling(output.log + output.stdout)
             )
             return Conclusion(Outcome(Verdict.FAILED, said or "it failed and said nothing", remedy=reproduce), reading)
-    return Conclusion(_error(f"{tool.name} says it found something, but its report names nothing", reproduce), reading)
+    said = first_lines(telling(output.log), 2)
+    words = f"; it said: {said}" if said else ""
+    reason = f"{tool.name} says it found something, but its report names nothing{words}"
+    return Conclusion(_error(reason, reproduce), reading)
 
 
 def reason_of(reading: Reading) -> str:
@@ -89,7 +95,7 @@ def reason_of(reading: Reading) -> str:
 
 def telling(text: str) -> str:
     """The lines of a log that speak of something wrong, else its last lines."""
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in text.splitlines() if line.strip() and not _CHATTER.match(line)]
     wrong = [line for line in lines if _TELLING.search(line)]
     return "\n".join(wrong or lines[-3:])
 

@@ -145,5 +145,6 @@ def plain(text: str) -> str:
 
 def first_lines(text: str, count: int = 3) -> str:
     """The first lines that say something, for a reason when nothing better could be read."""
-    useful = [line.strip() for line in plain(text).splitlines() if line.strip(" -=~_*\t|")]
+    lines = [line.strip(" \t│━⎯") for line in plain(text).splitlines()]
+    useful = [line for line in lines if line.strip("-=~_*|")]
     return " / ".join(line[:200] for line in useful[:count])
