@@ -64,7 +64,7 @@ def _lint(project: Frontend, base: PlannedCheck) -> PlannedCheck:
 def _types(project: Frontend, base: PlannedCheck) -> PlannedCheck:
     if not project.has_tsconfig:
         return _settled(base, "typescript", "no tsconfig.json", "npx tsc --init")
-    options = {"tsc-build": ("yes",) if project.is_tsc_build else ()}
+    options = {"tsc": project.tsc}
     version, is_declared = project.locked.get("typescript", ""), "typescript" in project.dependencies
     check = replace(base, id=f"{base.id}/typescript", tool="tsc", why="tsconfig.json", options=options)
     return replace(check, version=version, is_declared=is_declared)

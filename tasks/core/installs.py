@@ -18,7 +18,11 @@ _NETWORK = re.compile(
     re.IGNORECASE,
 )
 _INTERPRETER = re.compile(
-    r"No interpreter found for (Python )?([^\s]+.*?) in|no (?:compatible )?interpreter.*?(>=?[\d.]+)", re.IGNORECASE
+    r"No interpreter found for (?:Python )?(?P<asked>\S+.*?) in |pyenv: version `(?P<shim>[^']+)' is not installed",
+    re.IGNORECASE,
+)
+_OLD_NODE = re.compile(
+    r"ERR_UNKNOWN_BUILTIN_MODULE|EBADENGINE.{0,80}error|requires at least Node|engine \"node\" is incompatible"
 )
 _STALE = re.compile(
     r"lockfile.{0,60}(out of date|outdated|not up to date|needs to be updated)|npm ci.{0,80}can only install"
@@ -39,10 +43,14 @@ def explain_install(manager: Manager, log: str, *, ending: str, log_path: str) -
     """What a failed installation means; `ending` says how the process ended when it was not by an exit code."""
     text = plain(log)
     if found := _INTERPRETER.search(text):
-        version = (found[2] or found[3] or "").strip("`' ")
+        version = (found["asked"] or found["shim"]).strip("`' ")
         return InstallTrouble(
             f"no Python {version} on this machine",
             f"install one (uv python install '{version}'), or set backend.python in towpath.toml",
+        )
+    if _OLD_NODE.search(text):
+        return InstallTrouble(
+            f"this machine's Node is too old for {manager.value} or a package: {_last(text)}", "install a newer Node"
         )
     if _SPACE.search(text):
         return InstallTrouble(

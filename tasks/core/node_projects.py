@@ -58,7 +58,7 @@ def read_frontend(texts: Texts, folder: str) -> Frontend | None:
         linter_options=options,
         can_cache_lint=bool(configuration) and not _CROSS_FILE.search(configuration),
         has_tsconfig=bool(tsconfig),
-        is_tsc_build='"references"' in tsconfig,
+        tsc=_compiler_options(scripts, tsconfig),
     )
 
 
@@ -113,6 +113,22 @@ def _locked(texts: Texts, root: str) -> dict[str, str]:
     lock = texts.at(root, "package-lock.json")
     found = {name: re.search(rf'"node_modules/{name}": {{\s*"version": "([^"]+)"', lock) for name in PACKAGES}
     return {name: version[1] for name, version in found.items() if version}
+
+
+_TSC = re.compile(r"(?:^|&&|;)\s*(?:npx )?(?:vue-)?tsc\b(?P<words>[^&;|]*)")
+
+
+def _compiler_options(scripts: Mapping[str, str], tsconfig: str) -> tuple[str, ...]:
+    """Which project tsc is asked to check: as the team's own scripts ask it, else as tsconfig.json suggests."""
+    for name in ("typecheck", "type-check", "check-types", "types", "tsc", "build"):
+        if found := _TSC.search(scripts.get(name, "")):
+            words = found["words"].split()
+            if {"-b", "--build"} & set(words):
+                return ("-b", *[word for word in words if word.endswith(".json")])
+            named = [words[place + 1] for place, word in enumerate(words[:-1]) if word in ("-p", "--project")]
+            return ("-p", named[0] if named else "tsconfig.json")
+    only_groups = '"references"' in tsconfig and '"include"' not in tsconfig
+    return ("-b",) if only_groups else ("-p", "tsconfig.json")
 
 
 def _linter(texts: Texts, folder: str, scripts: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:

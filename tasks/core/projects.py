@@ -97,7 +97,7 @@ class Frontend:
     linter_options: tuple[str, ...] = ()
     can_cache_lint: bool = False
     has_tsconfig: bool = False
-    is_tsc_build: bool = False
+    tsc: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

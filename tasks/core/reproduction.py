@@ -11,7 +11,6 @@ _COMMANDS = {
     "ruff-format": ("ruff", "format", "--check", "."),
     "eslint": ("npx", "eslint", "."),
     "biome": ("npx", "biome", "ci", "."),
-    "tsc": ("npx", "tsc", "--noEmit"),
     "vitest": ("npx", "vitest", "run"),
     "jest": ("npx", "jest"),
 }
@@ -34,8 +33,8 @@ def _words(check: PlannedCheck) -> tuple[str, ...]:
         folder = f"{check.folder}/" if check.folder != "." else ""
         return ("docker", "buildx", "build", "-f", check.image.dockerfile.removeprefix(folder), ".")
     match check.tool:
-        case "tsc" if check.options.get("tsc-build"):
-            return ("npx", "tsc", "-b", "--noEmit")
+        case "tsc":
+            return ("npx", "tsc", *check.options.get("tsc", ()), "--noEmit")
         case "mypy":
             return ("mypy", *check.options.get("mypy", ()))
         case "pytest":

@@ -87,7 +87,7 @@ def test_the_shop() -> None:
     assert backend.coverage_floor_percent == 75
     assert frontend.linter == "eslint"
     assert frontend.linter_options == ("src", "--max-warnings", "0")
-    assert frontend.is_tsc_build
+    assert frontend.tsc == ("-b",)
     assert [image.name for image in found.images] == ["backend"]
 
 
