@@ -112,15 +112,23 @@ def read_coverage(text: str) -> tuple[dict[str, float], tuple[Problem, ...]]:
     if not text.strip():
         return {}, ()
     lines_valid = lines_covered = 0
+    source = _source(text)
     gaps: list[tuple[int, Problem]] = []
     for module in _elements(text, "class", COVERAGE):
         hits = {int(line.get("number", 0)): int(line.get("hits", 0)) for line in module.iter("line")}
         missed = sorted(number for number, count in hits.items() if not count)
         lines_valid, lines_covered = lines_valid + len(hits), lines_covered + len(hits) - len(missed)
         if missed:
-            gaps.append((len(missed), _gap(module.get("filename", "?"), missed)))
+            gaps.append((len(missed), _gap(source + module.get("filename", "?"), missed)))
     gaps.sort(key=lambda gap: (-gap[0], gap[1].path))
     return {"lines_valid": lines_valid, "lines_covered": lines_covered}, tuple(gap for _, gap in gaps[:20])
+
+
+def _source(text: str) -> str:
+    """The folder that a report counts its file names from; where it names several, which one is not said."""
+    sources = {(found.text or "").rstrip("/") for found in _elements(text, "source", COVERAGE)}
+    only = sources.pop() if len(sources) == 1 else ""
+    return f"{only}/" if only else ""
 
 
 def _gap(path: str, missed: list[int]) -> Problem:
