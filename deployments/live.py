@@ -5,7 +5,7 @@ The display hears events from the flow's thread and never holds it up.
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -101,9 +101,7 @@ class TableDisplay:
             rows = [self._row(check) for check in self._planned]
             waits = [f"installing {name} ({time.monotonic() - at:.0f} s)" for name, at in self._preparing.items()]
             head = Text(f"CI  {self._run.url}" if self._run else "CI  starting", style="dim")
-        table = Table(box=None, padding=(0, 1), show_header=False)
-        for row in rows:
-            table.add_row(*row)
+        table = _table(rows)
         return Group(head, table, *[Text(wait, style="cyan") for wait in waits])
 
     def _row(self, check: PlannedCheck) -> tuple[Text, ...]:
@@ -116,12 +114,20 @@ class TableDisplay:
     def conclude(self) -> None:
         if self._report is None:
             return
-        table = Table(box=None, padding=(0, 1), show_header=False)
-        for result in sorted(self._report.checks, key=lambda check: check.id):
-            table.add_row(*result_row(result))
-        self._console.print(table)
+        rows = [result_row(result) for result in sorted(self._report.checks, key=lambda check: check.id)]
+        self._console.print(_table(rows))
         for line in report_lines(self._report):
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _table(rows: Iterable[tuple[Text, ...]]) -> Table:
+    """Rows of mark, name, time and note, the note cut at the terminal's edge."""
+    table = Table(box=None, padding=(0, 1), show_header=False)
+    for is_note in (False, False, False, True):
+        table.add_column(no_wrap=True, overflow="ellipsis" if is_note else "fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def result_row(result: CheckResult) -> tuple[Text, ...]:
@@ -129,7 +135,7 @@ def result_row(result: CheckResult) -> tuple[Text, ...]:
     seconds = "cached" if result.cached else f"{result.seconds:.1f} s" if result.seconds else ""
     version = result.version.partition(" (")[0]
     note = f"{result.tool} {version}".strip() if result.verdict is Verdict.PASSED else result.reason
-    return Text(mark, style), Text(result.id), Text(seconds, "dim"), Text(shorten(note, 100), "dim")
+    return Text(mark, style), Text(result.id), Text(seconds, "dim"), Text(shorten(note, 200), "dim")
 
 
 def shorten(text: str, limit: int) -> str:

@@ -51,7 +51,7 @@ async def order_check(check: PlannedCheck, place: Workplace, built: Built | None
     folder = place.snapshot.tree / check.folder
     if check.program:
         folders = (built.binaries,) if built else ()
-        program = Program(check.program, "", f"{check.program[0]} on PATH", folders)
+        program = Program(check.program, "", "found on PATH", folders)
     else:
         program = await find_program(tool, built, folder, state=place.state, log=log)
     key = place.key(check, tool, program, built.fingerprint if built else "") if use_cache else ""
@@ -104,8 +104,14 @@ async def _is_flaky(order: Order, conclusion: Conclusion) -> bool:
     return second.outcome.verdict is Verdict.PASSED
 
 
+def _shown_tool(order: Order) -> str:
+    """The tool's name; for a script, how it is called."""
+    words = (*order.check.program[:1], *order.tool.arguments(order.place.invocation(order.check)))
+    return " ".join(words) if order.check.program else order.tool.name
+
+
 def _result(order: Order, examined: Examined, conclusion: Conclusion, *, is_flaky: bool) -> CheckResult:
-    result = result_of(order.check.id, conclusion.outcome, conclusion.reading, tool=order.tool.name)
+    result = result_of(order.check.id, conclusion.outcome, conclusion.reading, tool=_shown_tool(order))
     reason = f"flaky, passed when run again: {result.reason}" if is_flaky else result.reason
     completion = examined.completion
     return result.model_copy(
