@@ -1,7 +1,6 @@
 """The end of a run: its report, and the state Prefect shows."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 from prefect.client.schemas.objects import State, StateType
@@ -14,8 +13,8 @@ from tasks.opening import run_page
 from tasks.workplace import Workplace
 
 
-def conclude_run(place: Workplace, plan: Plan, results: Iterable[CheckResult]) -> Report:
-    """The report of a run: the gate's verdict over all its checks."""
+def conclude_run(place: Workplace, plan: Plan, results: Iterable[CheckResult], *, notes: tuple[str, ...]) -> Report:
+    """The report of a run: the gate's verdict over all its checks; `notes` are told beside the plan's."""
     checks = tuple(results)
     decision = gate(checks)
     snapshot = place.snapshot
@@ -26,11 +25,11 @@ def conclude_run(place: Workplace, plan: Plan, results: Iterable[CheckResult]) -
         dirty=snapshot.is_dirty,
         verdict=decision.verdict,
         reason=decision.reason,
-        seconds=round((datetime.now(UTC) - place.started).total_seconds(), 3),
+        seconds=round(place.seconds(), 3),
         started=place.started.isoformat(timespec="seconds"),
         run=run_page(place.run_id),
         folder=str(place.folder),
-        notes=plan.notes,
+        notes=(*plan.notes, *notes),
         checks=checks,
     )
 

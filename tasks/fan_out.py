@@ -6,6 +6,7 @@ others, and what did not run is an error, since nobody knows how it would have e
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from prefect.client.schemas.objects import State
@@ -22,11 +23,20 @@ from tasks.imaging import order_image, run_image_check
 from tasks.preparing import prepare_environment
 from tasks.reporting import keep_files
 from tasks.request import CiRequest, MayLack
-from tasks.retrying import PermanentError, TemporaryError
 from tasks.watching import CheckEnded, CheckStarted, tell
 from tasks.workplace import Workplace
 
-Environments = Mapping[str, "asyncio.Task[Built | Outcome]"]
+
+@dataclass(frozen=True)
+class Prepared:
+    """An environment, or the outcome of every check that needs it; and its task run's state, for the run's graph."""
+
+    built: Built | None
+    outcome: Outcome | None
+    state: State[Any]
+
+
+Environments = Mapping[str, "asyncio.Task[Prepared]"]
 
 
 async def run_plan(plan: Plan, place: Workplace, request: CiRequest) -> tuple[CheckResult, ...]:
@@ -59,7 +69,7 @@ async def _until_blocked(running: Iterable["asyncio.Task[CheckResult]"]) -> None
             return
 
 
-async def _end(tasks: Iterable["asyncio.Task[CheckResult] | asyncio.Task[Built | Outcome]"]) -> None:
+async def _end(tasks: Iterable["asyncio.Task[CheckResult] | asyncio.Task[Prepared]"]) -> None:
     """Cancel what still runs and wait until its tools are gone."""
     left = [task for task in tasks if not task.done()]
     for task in left:
@@ -77,32 +87,33 @@ def _not_run(check: PlannedCheck) -> CheckResult:
     return _announced(result_of(check.id, outcome, tool=check.tool))
 
 
-async def _prepared(environment: Environment, place: Workplace) -> Built | Outcome:
-    """The environment, or the outcome of every check that needs it."""
-    try:
-        return await prepare_environment(environment, place)
-    except (TemporaryError, PermanentError) as failed:
-        reason, _, remedy = str(failed).partition("\n")
-        return Outcome(Verdict.ERROR, f"its environment could not be built: {reason}", remedy=remedy)
+async def _prepared(environment: Environment, place: Workplace) -> Prepared:
+    state = await cast("Awaitable[State[Any]]", prepare_environment(environment, place, return_state=True))
+    built = await state.aresult(raise_on_failure=False)
+    if isinstance(built, Built):
+        return Prepared(built, None, state)
+    reason, _, remedy = str(built).partition("\n")
+    outcome = Outcome(Verdict.ERROR, f"its environment could not be built: {reason}", remedy=remedy)
+    return Prepared(None, outcome, state)
 
 
 async def _run_one(
     check: PlannedCheck, environments: Environments, place: Workplace, request: CiRequest
 ) -> CheckResult:
-    built = await environments[check.environment] if check.environment else None
-    if isinstance(built, Outcome):
-        return _announced(result_of(check.id, built, tool=check.tool))
+    prepared = await environments[check.environment] if check.environment else None
+    if prepared and prepared.outcome:
+        return _announced(result_of(check.id, prepared.outcome, tool=check.tool))
     async with place.turn:
         tell(CheckStarted(check.id))
         try:
-            result = await _checked(check, place, built, request)
+            result = await _checked(check, place, prepared, request)
         except ProgramMissing as missing:
             trouble = missing.trouble
             result = result_of(check.id, Outcome(Verdict.ERROR, trouble.reason, remedy=trouble.remedy), tool=check.tool)
     return _announced(keep_files(result, place))
 
 
-async def _checked(check: PlannedCheck, place: Workplace, built: Built | None, request: CiRequest) -> CheckResult:
+async def _checked(check: PlannedCheck, place: Workplace, prepared: Prepared | None, request: CiRequest) -> CheckResult:
     """The result of a check's task run, and whether it came from the cache."""
     match check.kind:
         case CheckKind.IMAGE:
@@ -111,9 +122,10 @@ async def _checked(check: PlannedCheck, place: Workplace, built: Built | None, r
             place.keys[check.id] = image.key
             state: State[Any] = await cast("Awaitable[State[Any]]", run_image_check(image, return_state=True))
         case CheckKind.TOOL | CheckKind.COVERAGE:
+            built, upstream = (prepared.built, [prepared.state]) if prepared else (None, [])
             order = await order_check(check, place, built, use_cache=request.use_cache)
             place.keys[check.id] = order.key
-            state = await cast("Awaitable[State[Any]]", run_check(order, return_state=True))
+            state = await cast("Awaitable[State[Any]]", run_check(order, wait_for=upstream, return_state=True))
     result = await state.aresult(raise_on_failure=False)
     if isinstance(result, CheckResult):
         return result.model_copy(update={"cached": result.cached or state.name == "Cached"})

@@ -14,9 +14,8 @@ from prefect.client.schemas.objects import State
 from tasks.adapters import codecov
 from tasks.adapters.history import Entry, record
 from tasks.adapters.state import link_or_copy, write_atomically
-from tasks.core.outcome import Outcome, Verdict
 from tasks.core.rendering import junit, markdown
-from tasks.core.results import CheckResult, Report, result_of
+from tasks.core.results import CheckResult, Report
 from tasks.retrying import RETRIED, TemporaryError
 from tasks.workplace import Workplace
 
@@ -60,27 +59,27 @@ def keep_files(result: CheckResult, place: Workplace) -> CheckResult:
 
 
 @task(name="codecov", cache_policy=NO_CACHE, **RETRIED)
-async def upload_coverage(report: Report, place: Workplace) -> CheckResult:
-    """The upload's result; skipped without a token. A failed upload is shown and blocks nothing."""
+async def upload_coverage(place: Workplace) -> str:
+    """Send the coverage reports; the answer says what became of it. Raises TemporaryError when it did not arrive."""
     token, settings = os.environ.get("CODECOV_TOKEN", ""), place.settings.codecov
     if not settings.enabled or not token:
-        reason = "switched off in the configuration" if token else "CODECOV_TOKEN is not set"
-        return result_of("codecov", Outcome(Verdict.SKIPPED, reason), tool="codecov")
+        return f"skipped: {'switched off in the configuration' if token else 'CODECOV_TOKEN is not set'}"
     files = sorted((place.folder / "files").glob("*/coverage.xml"))
     upload = codecov.Upload(
         files=tuple(files),
-        revision=report.revision,
+        revision=place.snapshot.revision,
         flags=settings.flags,
         token=token,
         directory=place.snapshot.tree,
         log=place.log_of("codecov"),
     )
-    trouble = await codecov.upload(upload, state=place.state)
-    if trouble:
+    if trouble := await codecov.upload(upload, state=place.state):
         raise TemporaryError(trouble)
-    return result_of("codecov", Outcome(Verdict.PASSED, f"{len(files)} coverage reports uploaded"), tool="codecov")
+    return f"{len(files)} reports uploaded"
 
 
-async def offer_coverage(report: Report, place: Workplace) -> State[Any]:
-    """Upload coverage where a token is given; its failure shows on its own task run and blocks nothing."""
-    return await cast("Awaitable[State[Any]]", upload_coverage(report, place, return_state=True))
+async def offer_coverage(place: Workplace) -> str:
+    """Upload coverage where a token is given, and say so; a failed upload is told and blocks nothing."""
+    state = await cast("Awaitable[State[Any]]", upload_coverage(place, return_state=True))
+    said = await state.aresult(raise_on_failure=False)
+    return f"codecov: {said}" if isinstance(said, str) else f"codecov: not uploaded: {said}"

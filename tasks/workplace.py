@@ -7,6 +7,7 @@ snapshot may name a hundred thousand files.
 import asyncio
 import os
 import re
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -33,9 +34,14 @@ class Workplace:
         self.folder = folder
         self.run_id = run_id
         self.started = started
+        self._began = time.monotonic()
         self.turn = asyncio.Semaphore(settings.run.parallelism or os.cpu_count() or 1)
         self.keys: dict[str, str] = {}
         self.has_swept_engine = False
+
+    def seconds(self) -> float:
+        """Since the run began; by a clock that nobody sets."""
+        return time.monotonic() - self._began
 
     def log_of(self, check_id: str) -> Path:
         return self.folder / "logs" / f"{_file_name(check_id)}.log"
