@@ -106,11 +106,7 @@ async def _built_and_tried(order: ImageOrder, reference: str) -> Outcome:
 
 def _without_engine(order: ImageOrder, engine: EngineMissing) -> CheckResult:
     verdict = Verdict.SKIPPED if order.may_lack_engine else Verdict.ERROR
-    outcome = Outcome(
-        verdict,
-        f"no container engine found: {engine.reason.removeprefix('no container engine ')}",
-        remedy=engine.remedy,
-    )
+    outcome = Outcome(verdict, f"no container engine found ({engine.reason})", remedy=engine.remedy)
     return result_of(order.check.id, outcome, tool="docker")
 
 
