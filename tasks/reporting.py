@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import State
 
 from tasks.adapters import codecov
 from tasks.adapters.history import Entry, record
+from tasks.adapters.retention import forget_old_results, forget_old_runs
 from tasks.adapters.state import link_or_copy, write_atomically
 from tasks.core.rendering import junit, markdown
 from tasks.core.results import CheckResult, Report
@@ -25,6 +26,8 @@ async def publish_report(report: Report, place: Workplace) -> None:
     """Write the report's files and the artifact, and remember how long each check took."""
     write_report(report)
     remember(report, place)
+    forget_old_runs(place.state, kept=place.settings.run.kept_runs)
+    forget_old_results(place.state)
     key = f"ci-{place.snapshot.name}".lower()
     await acreate_markdown_artifact(
         markdown(report), key="".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in key)
@@ -51,7 +54,9 @@ def keep_files(result: CheckResult, place: Workplace) -> CheckResult:
         return result
     old = Path(result.log)
     new = place.log_of(result.id)
-    if old != new and old.exists():
+    if not old.exists():
+        return result.model_copy(update={"log": ""})
+    if old != new:
         link_or_copy(old, new)
         link_or_copy(old.parent.parent / "files" / old.stem, place.folder / "files" / new.stem)
         return result.model_copy(update={"log": str(new)})

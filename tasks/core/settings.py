@@ -34,6 +34,9 @@ class RunSettings(_Section):
     install_timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
         1800.0, description="seconds an environment may take to build, all tries apart"
     )
+    kept_runs: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        200, description="runs whose logs and reports stay on disk; older ones are deleted at the end of a run"
+    )
     max_log_bytes: Annotated[int, Field(ge=4096, le=1 << 36)] = Field(
         1 << 30,
         description="bytes of output one tool may write before it is ended, so that a loop cannot fill the disk",
