@@ -235,7 +235,8 @@ def _fingerprint_of(file: Path) -> str:
 def _worker_environment(state: Path, address: ServerAddress, root: Path) -> dict[str, str]:
     """The user's own, since flows hand each tool only what it needs, without what a git hook would leave in it."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    # NOTE: last, so that tools and interpreters are those that the command line finds, and results are shared with it.
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
     return inherited | {
         "PATH": path,
         "PREFECT_API_URL": address.api_url,
