@@ -40,7 +40,7 @@ def flow_log(stage: Stage, run_id: str) -> str:
 
 
 def test_shop(up: Stage, shop: Path) -> None:
-    """A run from the UI ends Completed, with the checks and verdicts that the command line reports."""
+    """A run from the UI ends Completed with the checks and verdicts of the command line, whose results it believes."""
     from_terminal = up.ci(shop)
     run_id = up.submit({"target": str(shop), "may_lack": ["docker"]})
     state = when_ended(up, run_id)
@@ -49,6 +49,7 @@ def test_shop(up: Stage, shop: Path) -> None:
     report = json.loads(path.read_text())
     assert (state["type"], state["message"]) == ("COMPLETED", from_terminal.report["reason"])
     assert verdicts_of(report) == from_terminal.verdicts()
+    assert {check["id"] for check in report["checks"] if check["cached"]} == set(from_terminal.ending_in("passed"))
     assert report["run"].endswith(f"/runs/flow-run/{run_id}")
     status = up.towpath("status").output
     assert f"ci of shop: passed, {report['reason']}" in status
