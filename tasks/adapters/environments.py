@@ -5,6 +5,8 @@ the snapshot's tree and is moved aside when another lock file takes its place. A
 interrupted while it was built, and is never used.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import platform
@@ -14,13 +16,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.adapters.installer import find_uv
 from tasks.adapters.process import Command, Completion, Ending, Need, run
-from tasks.adapters.snapshots import Snapshot
 from tasks.adapters.state import file_digest, write_atomically
 from tasks.core.environments import Environment, EnvironmentKind, Step, digest
 from tasks.core.installs import InstallTrouble, explain_install
+
+if TYPE_CHECKING:
+    # NOTE: the pre-commit hook needs none of it and waits for every import.
+    from tasks.adapters.snapshots import Snapshot
 
 MARKER = ".towpath-environment.json"
 _KEPT_PER_SLOT = 6
