@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tasks.adapters.environments import Built
 from tasks.adapters.examination import Examination, examine
-from tasks.adapters.git import export_index, staged_files
+from tasks.adapters.git import export_index, git, staged_files
 from tasks.adapters.programs import Program, ProgramMissing, find_program, locked_program
 from tasks.adapters.staging_area import index_files
 from tasks.core.catalogue import TOOLS
@@ -25,7 +25,7 @@ from tasks.core.outcome import Outcome, Verdict
 from tasks.core.projects import Texts
 from tasks.core.results import CheckResult, result_of
 from tasks.core.settings import read_settings
-from tasks.core.staging import StagedCheck, plan_staged, staged_configuration
+from tasks.core.staging import BASELINE, StagedCheck, plan_staged, staged_configuration
 from tasks.core.tools.contract import Invocation, Tool
 
 
@@ -54,6 +54,9 @@ async def check_staged(repository: Path, state: Path) -> tuple[CheckResult, ...]
         settings = read_settings(texts.contents)
         checks = plan_staged(tuple(paths), texts, discover(texts, settings.projects), settings)
         _lend_modules(staged, checks)
+        if (staged.tree / BASELINE).exists():
+            # NOTE: detect-secrets asks git whether its baseline is staged, and takes no answer for a no.
+            await git("init", "--quiet", directory=staged.tree)
         return tuple(await asyncio.gather(*[_check(check, staged) for check in checks]))
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tasks.core.discovery import wanted_texts
 from tasks.core.environments import EnvironmentKind
@@ -15,7 +15,7 @@ _CONFIGURATION = re.compile(
     r"(^|/)(\.prettierrc[\w.]*|prettier\.config\.\w+|\.prettierignore|\.eslintignore|\.editorconfig|\.gitignore|\.bandit"
     r"|\.secrets\.baseline|tsconfig[\w.-]*\.json)$"
 )
-_BASELINE = ".secrets.baseline"
+BASELINE = ".secrets.baseline"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,13 @@ def plan_staged(
         for project in discovery.frontends
         for check in _frontend(project, _own(project.path, staged, discovery), texts)
     ]
-    return tuple(check for check in (*python, *node, *_security(staged, texts)) if not _is_off(check, settings))
+    wanted = [check for check in (*python, *node, *_security(staged, texts)) if not _is_off(check, settings)]
+    return tuple(replace(check, paths=tuple(_no_option(path) for path in check.paths)) for check in wanted)
+
+
+def _no_option(path: str) -> str:
+    """A file whose name begins with a dash must not become an option of the tool that looks at it."""
+    return f"./{path}" if path.startswith("-") else path
 
 
 def _own(folder: str, staged: tuple[str, ...], discovery: Discovery) -> list[str]:
@@ -118,8 +124,8 @@ def _security(staged: tuple[str, ...], texts: Texts) -> list[StagedCheck]:
         if configured
         else ("--severity-level", "medium", "--confidence-level", "medium")
     )
-    baseline = ("--baseline", _BASELINE) if texts.has(".", _BASELINE) else ()
-    others = tuple(path for path in staged if path != _BASELINE)
+    baseline = ("--baseline", BASELINE) if texts.has(".", BASELINE) else ()
+    others = tuple(path for path in staged if path != BASELINE)
     checks = [
         StagedCheck(id="security/bandit", tool="bandit", folder=".", paths=python, options={"bandit": bandit}),
         StagedCheck(

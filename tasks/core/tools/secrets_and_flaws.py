@@ -9,12 +9,16 @@ from tasks.core.tools.contract import (
     CLEAN_OR_FINDINGS,
     Ecosystem,
     Invocation,
+    Meaning,
     Output,
     Problem,
     Reading,
     Tool,
     Unreadable,
 )
+
+# What the hook says, with exit code 3, once it has put new line numbers into the copy of the baseline it was given.
+_MOVED = "The baseline file was updated."
 
 
 def read_bandit(output: Output) -> Reading:
@@ -38,7 +42,7 @@ def read_bandit(output: Output) -> Reading:
 def read_detect_secrets(output: Output) -> Reading:
     """Reading of `detect-secrets-hook --json`, whose report is empty on a clean run; it holds hashes, never values."""
     text = output.stdout.strip()
-    if not text:
+    if not text or text.startswith(_MOVED):
         return Reading((), 1, "no secrets")
     try:
         found = json.loads(text)["results"]
@@ -74,7 +78,7 @@ DETECT_SECRETS = Tool(
     ecosystem=Ecosystem.PYTHON,
     package="detect-secrets",
     version="1.5.0",
-    exits=CLEAN_OR_FINDINGS,
+    exits={**CLEAN_OR_FINDINGS, 3: Meaning.RAN},
     arguments=_detect_secrets_arguments,
     read=read_detect_secrets,
 )
