@@ -1,16 +1,18 @@
 """`towpath init`: a commented towpath.toml that says what was found and what can be set."""
 
+from __future__ import annotations
+
 import argparse
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deployments.saying import complain, say
-from tasks.adapters.snapshots import TargetRefused, open_snapshot
 from tasks.adapters.state import state_home, write_atomically
 from tasks.core.outcome import ExitCode, Verdict
-from tasks.core.plan import CheckKind, Plan, PlannedCheck
-from tasks.core.settings import SettingsRefused
-from tasks.planning import plan_snapshot, settings_of
+
+if TYPE_CHECKING:
+    from tasks.core.plan import Plan, PlannedCheck
 
 _HEAD = """# What Towpath does with this repository. Every line is optional: this file only writes down what was found.
 # All keys with their units and bounds are in Towpath's docs/configuration.md; `towpath plan` shows their effect.
@@ -27,6 +29,9 @@ def run(chosen: argparse.Namespace) -> int:
     if path.exists() and not chosen.force:
         complain(f"towpath init: {path} exists; --force writes over it")
         return ExitCode.USAGE
+    from tasks.adapters.git import TargetRefused
+    from tasks.core.settings import SettingsRefused
+
     try:
         plan = asyncio.run(_plan(str(chosen.path)))
     except (TargetRefused, SettingsRefused) as refused:
@@ -38,12 +43,17 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 async def _plan(target: str) -> Plan:
+    from tasks.adapters.snapshots import open_snapshot
+    from tasks.planning import plan_snapshot, settings_of
+
     async with open_snapshot(target, ref=None, state=state_home()) as snapshot:
         return plan_snapshot(snapshot, settings_of(snapshot, ()))
 
 
 def starter(plan: Plan) -> str:
     """The text of a towpath.toml for a plan; every setting in it is the one already in force."""
+    from tasks.core.plan import CheckKind
+
     coverage = next((check for check in plan.checks if check.kind is CheckKind.COVERAGE), None)
     parts = [
         _HEAD,

@@ -1,16 +1,17 @@
 """`towpath plan`: what `ci` would run over a target, with which tool version, and why; nothing is installed or run."""
 
+from __future__ import annotations
+
 import argparse
 import asyncio
+from typing import TYPE_CHECKING
 
 from deployments.saying import complain, say
-from tasks.adapters.snapshots import TargetRefused, open_snapshot
 from tasks.adapters.state import state_home
-from tasks.core.catalogue import TOOLS
 from tasks.core.outcome import ExitCode
-from tasks.core.plan import Plan, PlannedCheck
-from tasks.core.settings import SettingsRefused
-from tasks.planning import plan_snapshot, settings_of
+
+if TYPE_CHECKING:
+    from tasks.core.plan import Plan, PlannedCheck
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
+    from tasks.adapters.git import TargetRefused
+    from tasks.core.settings import SettingsRefused
+
     try:
         plan = asyncio.run(_plan(chosen))
     except (TargetRefused, SettingsRefused) as refused:
@@ -33,6 +37,9 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 async def _plan(chosen: argparse.Namespace) -> Plan:
+    from tasks.adapters.snapshots import open_snapshot
+    from tasks.planning import plan_snapshot, settings_of
+
     async with open_snapshot(chosen.target, ref=chosen.ref, state=state_home()) as snapshot:
         return plan_snapshot(snapshot, settings_of(snapshot, tuple(chosen.set)))
 
@@ -62,6 +69,8 @@ def _tool(check: PlannedCheck) -> str:
         return " ".join((*check.program, *check.options.get("script", ())))
     if check.version:
         return f"{check.tool} {check.version} ({'locked' if check.is_declared else 'from its pre-commit hook'})"
+    from tasks.core.catalogue import TOOLS
+
     tool = TOOLS.get(check.tool)
     if tool is None or not tool.version:
         return check.tool
