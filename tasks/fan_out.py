@@ -14,11 +14,11 @@ from prefect.client.schemas.objects import State
 from tasks.adapters.environments import Built
 from tasks.adapters.programs import ProgramMissing
 from tasks.checking import order_check, run_check
-from tasks.core.conclusion import judge_coverage
 from tasks.core.environments import Environment
 from tasks.core.outcome import Outcome, Verdict
 from tasks.core.plan import CheckKind, Plan, PlannedCheck
 from tasks.core.results import CheckResult, result_of
+from tasks.covering import run_coverage_check
 from tasks.imaging import order_image, run_image_check
 from tasks.preparing import prepare_environment
 from tasks.reporting import keep_files
@@ -55,7 +55,7 @@ async def run_plan(plan: Plan, place: Workplace, request: CiRequest) -> tuple[Ch
         results[check.id] = _not_run(check) if task.cancelled() else task.result()
     for check in plan.checks:
         if check.id not in results:
-            results[check.id] = _announced(_coverage(check, results))
+            results[check.id] = _announced(await _judge(check, results))
     return tuple(results[check.id] for check in plan.checks)
 
 
@@ -135,15 +135,11 @@ async def _checked(check: PlannedCheck, place: Workplace, prepared: Prepared | N
     )
 
 
-def _coverage(check: PlannedCheck, results: Mapping[str, CheckResult]) -> CheckResult:
-    """Coverage is judged from what the tests measured; tests that did not run leave nothing to judge."""
-    tests = results[check.follows or ""]
-    if tests.verdict in (Verdict.ERROR, Verdict.SKIPPED):
-        outcome = Outcome(tests.verdict, f"no coverage without {tests.id}: {tests.reason}", remedy=tests.remedy)
-        return result_of(check.id, outcome, tool="coverage")
-    gaps = tuple(f"{gap.path}:{gap.line}: {gap.message}" for gap in tests.gaps)
-    outcome = judge_coverage(tests.measures, gaps, minimum_percent=check.minimum_percent)
-    judged = result_of(check.id, outcome, tool="coverage")
-    return judged.model_copy(
-        update={"measures": tests.measures, "gaps": tests.gaps, "cached": tests.cached, "log": tests.log}
+async def _judge(check: PlannedCheck, results: Mapping[str, CheckResult]) -> CheckResult:
+    """The coverage check's own task run; it judges what its tests measured, so it is never remembered."""
+    state = await cast(
+        "Awaitable[State[Any]]", run_coverage_check(check, results[check.follows or ""], return_state=True)
     )
+    result = await state.aresult(raise_on_failure=False)
+    assert isinstance(result, CheckResult), result
+    return result

@@ -49,10 +49,18 @@ def _images(images: Iterable[Image], settings: Settings) -> list[PlannedCheck]:
     found = {image.name: image for image in images}
     declared = {name: Image(name, chosen.dockerfile, chosen.context or ".") for name, chosen in settings.images.items()}
     unknown = [name for name, image in declared.items() if name not in found and not image.dockerfile]
-    if unknown:
+    if unknown and not settings.projects.exclude:
         names = ", ".join(found) or "none"
         raise SettingsRefused(f"images.{unknown[0]}: no such image was found (found: {names}); give it a dockerfile")
-    return [_image({**declared, **found}[name], settings.images.get(name)) for name in sorted({**declared, **found})]
+    known = {**declared, **found}
+    absent = [_excluded_image(known[name]) for name in unknown]
+    return [*absent, *[_image(known[name], settings.images.get(name)) for name in sorted(known) if name not in unknown]]
+
+
+def _excluded_image(image: Image) -> PlannedCheck:
+    """Settings of an image that lies in a folder the configuration leaves out."""
+    outcome = Outcome(Verdict.SKIPPED, "its Dockerfile is in no folder that projects.exclude leaves in")
+    return PlannedCheck(id=f"images/{image.name}", kind=CheckKind.IMAGE, tool="docker", settled=outcome)
 
 
 def _image(image: Image, settings: ImageSettings | None) -> PlannedCheck:

@@ -149,3 +149,13 @@ def test_inputs_are_sorted() -> None:
     inputs = Inputs(without=("web",), names=(".py",))
 
     assert inputs.chosen(["b.py", "web/c.py", "a.py", "a.md"]) == ["a.py", "b.py"]
+
+
+def test_images_of_excluded_folders_are_said() -> None:
+    """Settings of an image whose folder is excluded make a skipped check with that reason, not a refusal."""
+    text = '[projects]\nexclude = ["backend"]\n[images.backend]\nport = 1\n'
+    settled = check_of(planned({**SHOP, "towpath.toml": text}), "images/backend").settled
+
+    assert settled is not None
+    assert settled.verdict == Verdict.SKIPPED
+    assert "projects.exclude" in settled.reason
