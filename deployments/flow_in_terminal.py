@@ -149,13 +149,18 @@ def _signals(thread: FlowThread) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _reason(final: State[Any]) -> object:
+    """What the state was made of; Prefect may have put it into a record of its own."""
+    return getattr(final.data, "result", final.data)
+
+
 def _ended(thread: FlowThread) -> Ended:
     if thread.is_stopped:
         complain("towpath ci: stopped; the run is Cancelled")
         return Ended(130)
     if thread.report is not None:
         return Ended(exit_code(thread.report.verdict), thread.report)
-    reason = thread.final.data if thread.final is not None else thread.failure
+    reason = _reason(thread.final) if thread.final is not None else thread.failure
     message = thread.final.message if thread.final is not None else str(thread.failure)
     complain(f"towpath ci: {message or type(thread.failure).__name__}")
     return Ended(ExitCode.USAGE if isinstance(reason, BadInput) else ExitCode.ERROR)
