@@ -1,9 +1,11 @@
 """One Prefect server for all tests of flows, and a small target of own checks, which need no network."""
 
 import asyncio
+import gc
 import json
 import os
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +30,19 @@ _ON_THE_WAY = ("", "Scheduled", "Pending", "Running")
 def _prefect() -> Iterator[None]:
     with prefect_test_harness(server_startup_timeout=60):
         yield
+    _collect_sockets()
+
+
+def pytest_sessionfinish() -> None:
+    """The event loop of the session has ended only now."""
+    _collect_sockets()
+
+
+def _collect_sockets() -> None:
+    """Prefect leaves its clients' sockets to the collector, where any other warning would be an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @dataclass
