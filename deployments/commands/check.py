@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deployments.leaving import QuickExit
 from deployments.saying import complain, say
 from tasks.adapters.process import warm_up
 from tasks.adapters.state import state_home
@@ -29,11 +31,19 @@ def run(chosen: argparse.Namespace) -> int:
     warm_up()
     # NOTE: nothing made from here on is garbage before the process ends; looking for some costs a tenth of the time.
     gc.disable()
+    # Reading every installed package's entry points for plugins of pydantic, of which there are none here.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    leave = QuickExit()
+    leave.code = _run(chosen.path)
+    return leave.code
+
+
+def _run(path: Path) -> int:
     from tasks.adapters.git import TargetRefused
     from tasks.core.settings import SettingsRefused
 
     try:
-        results = asyncio.run(_check(chosen.path))
+        results = asyncio.run(_check(path))
     except (TargetRefused, SettingsRefused) as refused:
         complain(f"towpath check: {refused}")
         return ExitCode.USAGE

@@ -2,14 +2,10 @@
 
 import argparse
 import asyncio
-import atexit
-import gc
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from deployments.leaving import QuickExit, without_collections
 from deployments.saying import complain, say
 from deployments.server import ServerUnavailable, ensure_server
 from tasks.adapters.state import state_home, write_atomically
@@ -52,7 +48,7 @@ def run(chosen: argparse.Namespace) -> int:
         return ExitCode.ERROR
     os.environ.update(prefect_environment(state, address.api_url))
     leave = QuickExit()
-    with _without_collections():
+    with without_collections():
         from deployments.flow_in_terminal import run_ci
 
     ended = run_ci(chosen, state)
@@ -60,35 +56,6 @@ def run(chosen: argparse.Namespace) -> int:
         _write_reports(chosen, ended.report.model_dump_json(indent=2) + "\n", ended.junit())
     leave.code = ended.exit_code
     return ended.exit_code
-
-
-class QuickExit:
-    """Leaves the process once every other exit handler is done, without freeing memory piece by piece.
-
-    Handlers run last registered first, so this must be made before Prefect is imported: what Prefect still has to send
-    at exit is then sent. Freeing a process full of Prefect's modules costs 0.3 s and gives nobody anything.
-    """
-
-    def __init__(self) -> None:
-        self.code: int | None = None
-        atexit.register(self._leave)
-
-    def _leave(self) -> None:
-        if self.code is not None:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(self.code)
-
-
-@contextmanager
-def _without_collections() -> Iterator[None]:
-    """Importing Prefect makes a million objects and no garbage; looking for some costs a tenth of the time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def prefect_environment(state: Path, api_url: str) -> dict[str, str]:
