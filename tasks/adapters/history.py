@@ -1,7 +1,6 @@
 """What earlier runs took and how they ended, in a small SQLite file.
 
-It orders the work (heaviest first) and shows flaky checks: the same inputs with different verdicts. A run never fails
-for it: a history that cannot be read or written is an empty one.
+It orders the work, heaviest first. A run never fails for it: a history that cannot be read or written is an empty one.
 """
 
 import sqlite3
@@ -62,15 +61,3 @@ def remembered_seconds(path: Path, target: str) -> dict[str, float]:
             return dict(connection.execute(query, (target, _RECENT)).fetchall())
     except (sqlite3.Error, OSError):
         return {}
-
-
-def has_other_verdict(path: Path, entry_key: str, verdict: str) -> bool:
-    """Whether the same inputs once ended otherwise, passed against failed."""
-    if not path.exists():
-        return False
-    query = "SELECT 1 FROM checks WHERE key = ? AND verdict IN ('passed', 'failed') AND verdict <> ? LIMIT 1"
-    try:
-        with _opened(path) as connection:
-            return connection.execute(query, (entry_key, verdict)).fetchone() is not None
-    except (sqlite3.Error, OSError):
-        return False

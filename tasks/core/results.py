@@ -91,7 +91,7 @@ def _place(problem: Problem) -> Place:
     )
 
 
-def gate(results: Iterable[CheckResult], *, errors: Iterable[str] = ()) -> Outcome:
+def gate(results: Iterable[CheckResult]) -> Outcome:
     """The decision over a stage: it passes when something passed and nothing failed or could not be done."""
     checks = tuple(results)
     verdict = worst(check.verdict for check in checks)

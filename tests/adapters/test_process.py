@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tasks.adapters import process
 from tasks.adapters.process import Command, Completion, Ending, Need, clean_environment, kill_all
+from tests.adapters.starters import starters
 
 ROOT = Path(process.__file__).parents[2]
 SECRET = {
@@ -224,11 +225,6 @@ class TestEndings:
         tool.chmod(0o755)
 
         assert finish(command(folder, str(tool), "a b", "é", "", "$HOME")).tail == "a b|é||$HOME|"
-
-
-def starters() -> list[psutil.Process]:
-    """The starters of this process; it may have other children, such as an engine that other tests use."""
-    return [child for child in psutil.Process().children() if any("lifeline.py" in word for word in child.cmdline())]
 
 
 class TestNothingOutlives:
