@@ -10,18 +10,16 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from tasks.core.section import Section
 
 
 class SettingsRefused(Exception):
     """The configuration cannot be used; the text is one line: what, where, what to do."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class RunSettings(_Section):
+class RunSettings(Section):
     """How a run goes."""
 
     parallelism: Annotated[int, Field(ge=0, le=64)] = Field(
@@ -43,14 +41,14 @@ class RunSettings(_Section):
     )
 
 
-class ProjectSettings(_Section):
+class ProjectSettings(Section):
     """Which folders hold projects."""
 
     include: tuple[str, ...] = Field((), description="folders taken as projects although detection leaves them out")
     exclude: tuple[str, ...] = Field((), description="folders never taken as projects")
 
 
-class BackendSettings(_Section):
+class BackendSettings(Section):
     """How Python projects are set up."""
 
     python: str = Field("", description="version for uv (3.12, >=3.11); empty means what the project asks for")
@@ -66,7 +64,7 @@ class BackendSettings(_Section):
     )
 
 
-class CoverageSettings(_Section):
+class CoverageSettings(Section):
     """What part of the code the tests must run."""
 
     minimum_percent: Annotated[float, Field(ge=0, le=100)] = Field(
@@ -74,7 +72,7 @@ class CoverageSettings(_Section):
     )
 
 
-class ImageSettings(_Section):
+class ImageSettings(Section):
     """How one image is built and tried, under [images.NAME] with the name its check has."""
 
     dockerfile: str = Field("", description="path of the Dockerfile; empty means the one found")
@@ -95,7 +93,7 @@ class ImageSettings(_Section):
     )
 
 
-class CheckSettings(_Section):
+class CheckSettings(Section):
     """One check, under [checks."ID"] or [checks.TOOL]; with `command` it is a check of your own."""
 
     enabled: bool | None = Field(None, description="false switches it off, true runs it though it was not detected")
@@ -117,14 +115,14 @@ class CheckSettings(_Section):
         return self
 
 
-class CodecovSettings(_Section):
+class CodecovSettings(Section):
     """Upload of coverage to Codecov, done when CODECOV_TOKEN is set."""
 
     enabled: bool = Field(True, description="false never uploads, also when the token is set")
     flags: tuple[str, ...] = Field((), description="flags the upload carries")
 
 
-class Settings(_Section):
+class Settings(Section):
     """The whole configuration."""
 
     name: str = Field("", description="the target's name in reports; empty means its folder's")

@@ -1,0 +1,85 @@
+"""What a team says about delivery, under [delivery] of towpath.toml: its components, environments and database.
+
+A component is described once, and every platform reads the same description. Values may hold `{port}` (the port an
+instance must listen on), `{artifact}` (the folder of what was built) and `{data}` (the folder of the environment's
+own data); nothing else in braces is touched.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from tasks.core.section import Section
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Replicas = Annotated[int, Field(ge=0, le=100)]
+Path = Annotated[str, Field(pattern=r"^/")]
+
+
+class MetricsSettings(Section):
+    """How a component's instances tell what they count, in Prometheus's text format."""
+
+    path: Path = Field("/metrics", description="path of the metrics on an instance")
+    requests: str = Field(description="counter of requests; all its series of an instance are added up")
+    errors: str = Field(description="counter of failed requests; must exist before the first error")
+    seconds: str = Field(
+        "", description="histogram of seconds per request, without _bucket; empty: latency is not judged"
+    )
+
+
+class ComponentSettings(Section):
+    """One component of a release, under [delivery.components.NAME]."""
+
+    directory: str = Field(".", description="folder of the component in the target")
+    build: tuple[tuple[str, ...], ...] = Field(
+        (), description="commands that put what runs into {artifact}, run in the component's folder of a snapshot"
+    )
+    keep: tuple[str, ...] = Field((), description="files and folders of the component's folder that go into {artifact}")
+    command: tuple[str, ...] = Field(description="program and arguments of one instance; {port} is where it listens")
+    environment: Mapping[str, str] = Field({}, description="variables of every instance, in every environment")
+    routes: tuple[Path, ...] = Field(("/",), description="path prefixes it answers; the longest one that fits decides")
+    ready_path: Path = Field("/", description="answers 200 when an instance may get traffic")
+    live_path: Path = Field("/", description="answers 200 unless the instance must be restarted")
+    start_seconds: Seconds = Field(60.0, description="seconds an instance may take to become ready the first time")
+    drain_seconds: Seconds = Field(
+        5.0, description="seconds an instance gets to finish its requests before it is killed"
+    )
+    metrics: MetricsSettings | None = Field(None, description="unset: its instances are not judged")
+
+
+class EnvironmentSettings(Section):
+    """One environment, under [delivery.environments.NAME]."""
+
+    replicas: Mapping[str, Replicas] = Field(description="instances of each component at full size")
+    variables: Mapping[str, Mapping[str, str]] = Field(
+        {}, description="variables by component, over the component's own"
+    )
+    port: Annotated[int, Field(ge=1024, le=65_535)] = Field(
+        8080, description="port of the router on this machine; the next free one is taken when it is in use"
+    )
+
+
+class Migrations(StrEnum):
+    """What a team declares of its migrations. Published: a contract."""
+
+    FORWARD = "forward"
+    COMPATIBLE = "compatible"
+    REVERSIBLE = "reversible"
+
+
+class DatabaseSettings(Section):
+    """The database of an environment. Its commands run with the variables of `component`."""
+
+    component: str = Field(description="component whose artifact and variables the commands are run with")
+    url: str = Field(description="name of the variable that holds the database's address")
+    migrate: tuple[str, ...] = Field(description="command that brings the schema to the release's revision, run once")
+    revision: tuple[str, ...] = Field(description="command that prints the schema's revision, one word")
+    downgrade: tuple[str, ...] = Field((), description="command that goes back to the revision given as its last word")
+    migrations: Migrations = Field(
+        Migrations.FORWARD,
+        description="compatible: older releases run on newer schemas; reversible: downgrade undoes them; forward: neither",
+    )
+    timeout_seconds: Seconds = Field(300.0, description="seconds each of these commands may take")
+    kept_backups: Annotated[int, Field(ge=1, le=1000)] = Field(5, description="backups kept per environment")
