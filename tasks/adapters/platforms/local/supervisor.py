@@ -1,0 +1,101 @@
+"""The daemon of the local platform: one loop over all environments of all targets.
+
+It promises that what is wanted is made so within a fraction of a second, that its own death stops nothing, and that
+its successor takes over every process it started. There is never more than one for a state folder; a second one
+notices the first by a lock of the kernel and leaves.
+"""
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from tasks.adapters.daemons import birth_of
+from tasks.adapters.locks import locked
+from tasks.adapters.platforms.local.environment import LocalEnvironment
+from tasks.adapters.platforms.local.families import Marked, kill, marked_processes, terminate_session, until_gone
+from tasks.adapters.platforms.local.folder import environment_folders
+from tasks.adapters.platforms.local.ports import Ports
+from tasks.core.observed import Observed, ObservedProcess
+from tasks.core.platform import PlatformTrouble
+
+_LOOK_SECONDS = 0.1
+_STRAY_SECONDS = 5.0
+
+
+def supervisor_lock(state: Path) -> Path:
+    return state / "delivery" / ".supervisor.lock"
+
+
+async def supervise(state: Path) -> bool:
+    """Run until told to stop; whether it ran at all, which it does not when another supervisor does."""
+    lock = supervisor_lock(state)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(lock):
+            await _supervised(state)
+    except BlockingIOError:
+        return False
+    return True
+
+
+async def _supervised(state: Path) -> None:
+    stopping, wake = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        stopping.set()
+        wake.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    await kill(_unrecorded(state))
+    me, ports = ObservedProcess(pid=os.getpid(), birth=birth_of(os.getpid())), Ports()
+    environments: dict[Path, LocalEnvironment] = {}
+    while not stopping.is_set():
+        for folder in environment_folders(state):
+            if folder.path not in environments:
+                environments[folder.path] = LocalEnvironment(folder, me, ports, wake)
+        for environment in environments.values():
+            environment.look()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await wake.wait()
+        wake.clear()
+    await asyncio.gather(*(environment.stop() for environment in environments.values()))
+
+
+def _unrecorded(state: Path) -> dict[int, str]:
+    """Processes an earlier supervisor started and did not come to write down, and what outlived its instance."""
+    recorded: set[tuple[int, str]] = set()
+    for folder in environment_folders(state):
+        observed = folder.read_observed()
+        recorded |= {(each.pid, each.birth) for each in (observed.router, *observed.instances) if each.birth}
+    living = {pid for pid, birth in recorded if birth_of(pid) == birth}
+    strays = [each for each in marked_processes(state) if each.pid not in living and each.session not in living]
+    return {each.pid: each.birth for each in strays if each.pid != os.getpid()}
+
+
+async def end_strays(state: Path) -> int:
+    """End everything a dead supervisor left; returns how many processes. Raises PlatformTrouble while one lives."""
+    lock = supervisor_lock(state)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(lock):
+            found = list(marked_processes(state))
+            await _ended(found)
+            for folder in environment_folders(state):
+                folder.write_observed(Observed())
+    except BlockingIOError:
+        raise PlatformTrouble("the platform runs: stop it first with towpath down") from None
+    return len(found)
+
+
+async def _ended(found: list[Marked]) -> None:
+    family = {each.pid: each.birth for each in found}
+    for each in found:
+        if each.pid == each.session:
+            terminate_session(each.pid, each.birth)
+    await until_gone(family, seconds=_STRAY_SECONDS)
+    await kill(family)
