@@ -36,7 +36,7 @@ def parsed(text: str, settings: MetricsSettings) -> Reading:
     lines = [line for line in text.splitlines() if _concerns(line, names)]
     try:
         families = list(text_string_to_metric_families("\n".join(lines) + "\n"))
-    except (ValueError, IndexError, KeyError) as broken:
+    except (ValueError, IndexError, KeyError, TypeError, AttributeError) as broken:
         raise Unreadable(f"{settings.path} is not Prometheus text ({broken})") from broken
     samples = [sample for family in families for sample in family.samples]
     declared = {line.split()[2] for line in lines if line.startswith("# TYPE ")}

@@ -22,6 +22,9 @@ MARKER = "towpath"
 _REVISION, _PERCENT, _DIGEST = "Towpath-Revision", "Towpath-Percent", "Towpath-Digest"
 # A ten-thousandth of a percent is the finest share.
 _WHOLE = 1_000_000
+# Only what never reached an instance is sent again: enough times to outlast the moment in which one that crashed is
+# still listed.
+_RETRY = {"attempts": 8, "initialInterval": "30ms"}
 # Instances close idle connections after 5 s (uvicorn, Node); a request on one that is just closing would fail.
 _IDLE_SECONDS = "3s"
 _TRANSPORT = {"forwardingTimeouts": {"dialTimeout": "2s", "idleConnTimeout": _IDLE_SECONDS}, "maxIdleConnsPerHost": 200}
@@ -52,7 +55,7 @@ def rendered(wanted: Wanted, observed: Observed) -> Routes:
     body = {
         "routers": _routers(wanted),
         "services": services,
-        "middlewares": {"again": {"retry": {"attempts": 3, "initialInterval": "20ms"}}},
+        "middlewares": {"again": {"retry": _RETRY}},
         "serversTransports": {"instances": _TRANSPORT},
     }
     plain = json.dumps([body, wanted.revision, wanted.candidate_percent], sort_keys=True)

@@ -1,8 +1,8 @@
 """A component to try the local platform with: a small HTTP server that says which release it is and fails on demand.
 
 Run by path with nothing but the standard library. `/switch?ready=0` and `/switch?live=0` make its probes fail,
-`/crash` ends it, `/shout?bytes=N` makes it talk, `/slow?seconds=N` takes its time. On SIGTERM it finishes what it has
-begun.
+`/crash` ends it, `/shout?bytes=N` makes it talk, `/slow?seconds=N` takes its time, `/child` starts a child in a session
+of its own. On SIGTERM it finishes what it has begun.
 """
 
 import asyncio
@@ -86,6 +86,8 @@ class Server:
                 sys.stdout.flush()
             case "/slow":
                 await asyncio.sleep(float(asked["seconds"]))
+            case "/child":
+                await asyncio.create_subprocess_exec("sleep", "600", start_new_session=True)
             case _:
                 pass
         self.requests += 1

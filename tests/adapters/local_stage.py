@@ -27,6 +27,7 @@ from tasks.adapters.plain_http import get
 from tasks.adapters.platforms.local.families import Marked, kill, marked_processes
 from tasks.adapters.platforms.local.folder import EnvironmentFolder
 from tasks.adapters.platforms.local.platform import LocalPlatform
+from tasks.adapters.state import write_atomically
 from tasks.core.delivery_settings import ComponentSettings, MetricsSettings
 from tasks.core.observed import ObservedInstance
 from tasks.core.platform import EnvironmentStatus, Permit, Role
@@ -117,7 +118,7 @@ class Stage:
             revision="a" * 40,
             artifact=f"sha256:{digest}",
             configuration={name: variables or {} for name in components},
-            replicas={name: replicas for name in components},
+            replicas=dict.fromkeys(components, replicas),
         )
 
     async def put(self, release: Release, replicas: int = 1) -> None:
@@ -161,6 +162,59 @@ class Stage:
 
         await until(are_there, what=f"exactly {sorted(names)}", seconds=seconds)
 
+    async def until_history(self) -> None:
+        async def is_there() -> bool:
+            return bool(await self.platform.recent(ENVIRONMENT, 60))
+
+        await until(is_there, what="a snapshot in the history")
+
+    async def until_restarted(self, name: str, times: int) -> str:
+        """Until the instance was started again so often; returns why, as its note said."""
+        notes: list[str] = []
+
+        async def is_restarted() -> bool:
+            found = [each for each in self.instances() if each.name == name]
+            notes.extend(each.note for each in found)
+            return any(each.restarts >= times for each in found)
+
+        await until(is_restarted, what=f"{times} restarts of {name}")
+        return notes[-1]
+
+    async def until_noted(self, words: str) -> None:
+        async def is_noted() -> bool:
+            return words in self.folder.read_observed().note
+
+        await until(is_noted, what=f"a note that {words}")
+
+    async def until_logged(self, words: str) -> None:
+        async def is_logged() -> bool:
+            return words in self.said()
+
+        await until(is_logged, what=f"a line that {words}")
+
+    async def until_asked(self, name: str) -> None:
+        """Until the instance works on somebody's request."""
+
+        async def is_asked() -> bool:
+            connections = psutil.Process(self.instance(name).pid).net_connections()
+            return sum(each.status == psutil.CONN_ESTABLISHED for each in connections) > 0
+
+        await until(is_asked, what=f"a request at {name}")
+
+    async def ask(self, path: str) -> str:
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=10) as client:
+            answer = await client.get(path)
+            assert answer.status_code == 200
+            return answer.text
+
+    def touch_wanted(self) -> None:
+        """Give the supervisor something to write down."""
+        write_atomically(self.folder.wanted, self.folder.wanted.read_bytes() + b" ")
+
+    async def kill_router(self) -> None:
+        router = self.folder.read_observed().router
+        await kill({router.pid: router.birth})
+
     def instances(self) -> tuple[ObservedInstance, ...]:
         return self.folder.read_observed().instances
 
@@ -173,6 +227,19 @@ class Stage:
 
     def processes(self) -> list[Marked]:
         return list(marked_processes(self.state))
+
+    def marks(self) -> list[str]:
+        """The names that living processes carry, each as often as it is carried."""
+        return sorted(each.mark.rpartition("/")[2] for each in self.processes())
+
+    async def until_marks(self, names: set[str], *, seconds: float = 15.0) -> None:
+        """Until exactly these processes live, each once, and are all written down."""
+
+        async def are_there() -> bool:
+            recorded = {each.pid for each in (self.folder.read_observed().router, *self.instances()) if each.birth}
+            return self.marks() == sorted(names) and {each.pid for each in self.processes()} == recorded
+
+        await until(are_there, what=f"exactly {sorted(names)}, not {self.marks()}", seconds=seconds)
 
     async def answers(self, number: int) -> Counter[str]:
         """What this many visitors were told."""
@@ -266,7 +333,3 @@ async def _visit(running: Load, client: httpx.AsyncClient, *, is_post: bool) -> 
     except httpx.HTTPError as error:
         trouble = repr(error)
     running.visits.append(Visit(sent, time.monotonic(), said, trouble))
-
-
-def open_files(pid: int) -> int:
-    return psutil.Process(pid).num_fds()

@@ -37,7 +37,7 @@ class LocalEnvironment:
     ) -> None:
         self.folder = folder
         self.ports = ports
-        self.note = ""
+        self._troubles: dict[str, str] = {}
         self._supervisor = supervisor
         self._wake = wake
         seen = folder.read_observed()
@@ -86,13 +86,13 @@ class LocalEnvironment:
         with suppress(OSError):
             self.folder.write_observed(Observed())
 
-    def say(self, text: str) -> None:
-        """One line for people, once for each trouble."""
-        if text != self.note:
-            self.note = text
-            self.changed()
-            if text:
-                _log(f"{self.folder.address}: {text}")
+    def say(self, about: str, text: str) -> None:
+        """One line for people, once for each trouble; nothing to say means it is over."""
+        if text == self._troubles.get(about, ""):
+            return
+        self._troubles = {**self._troubles, about: text}
+        self.changed()
+        log(f"{self.folder.address}: {text or f'the trouble with {about} is over'}")
 
     def _has_changed(self) -> bool:
         signature: tuple[int, ...] = ()
@@ -109,13 +109,13 @@ class LocalEnvironment:
         try:
             wanted = self.folder.read_wanted()
         except PlatformTrouble as trouble:
-            self.say(str(trouble))
+            self.say("wanted.json", str(trouble))
             return
         if wanted is None:
-            self.say(f"{self.folder.wanted} is gone: what runs goes on")
+            self.say("wanted.json", f"{self.folder.wanted} is gone: what runs goes on")
             return
         self._wanted = wanted
-        self.say("")
+        self.say("wanted.json", "")
         self.changed()
         if not self._is_running:
             self._is_running = True
@@ -160,7 +160,7 @@ class LocalEnvironment:
             supervisor=self._supervisor,
             router=self.router.record,
             instances=tuple(sorted([*instances, *self._adoptable.values()], key=lambda each: each.name)),
-            note=self.note,
+            note="; ".join(text for text in self._troubles.values() if text),
         )
 
     def _publish(self) -> None:
@@ -170,15 +170,17 @@ class LocalEnvironment:
             with locked(self.folder.mutex):
                 observed = self._observed()
                 self.folder.write_observed(observed)
-                wanted = self.folder.read_wanted()
-                if wanted is not None:
-                    routes = self.folder.write_routes(wanted, observed)
-                    self._digests.append((version, routes.digest))
+                # What is wanted may have changed since it was looked at, and may not be readable at the moment.
+                with suppress(PlatformTrouble):
+                    if (wanted := self.folder.read_wanted()) is not None:
+                        routes = self.folder.write_routes(wanted, observed)
+                        self._digests.append((version, routes.digest))
                 self._published = version
+            self.say("writing", "")
         except BlockingIOError:
-            self._wake.set()
-        except (OSError, PlatformTrouble) as trouble:
-            self.say(f"what is there could not be written down: {trouble}")
+            asyncio.get_running_loop().call_later(_POLL_SECONDS, self._wake.set)
+        except OSError as trouble:
+            self.say("writing", f"what is there could not be written down: {trouble}")
 
     async def _tidy(self) -> None:
         while True:
@@ -206,7 +208,9 @@ class LocalEnvironment:
     def _done(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self.say(f"a part of the supervisor failed, restart it with towpath down and towpath up: {error!r}")
+            self.say(
+                "itself", f"a part of the supervisor failed, restart it with towpath down and towpath up: {error!r}"
+            )
 
 
 def _fresh(name: str, group: Group, component: str) -> ObservedInstance:
@@ -223,6 +227,8 @@ def _is_measured(group: Group | None) -> bool:
     return group is not None and any(group.components[name].metrics for name in group.replicas)
 
 
-def _log(line: str) -> None:
-    sys.stderr.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
-    sys.stderr.flush()
+def log(line: str) -> None:
+    """One line for people; that the disk is full must not end the supervisor."""
+    with suppress(OSError):
+        sys.stderr.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+        sys.stderr.flush()

@@ -54,19 +54,21 @@ def session_of(leader: int) -> dict[int, str]:
     return _births(pid for pid in psutil.pids() if _session_of(pid) == leader)
 
 
-def family_of(leader: int, state: Path, mark: str) -> dict[int, str]:
+def family_of(leader: int, birth: str, state: Path, mark: str) -> dict[int, str]:
     """The session of an instance, its descendants and whatever else carries its mark."""
+    marked = {each.pid: each.birth for each in marked_processes(state) if each.mark == mark}
+    if birth_of(leader) not in (birth, ""):
+        return marked  # The kernel has given its number to somebody else.
     descendants: list[int] = []
     with suppress(psutil.Error):
         descendants = [child.pid for child in psutil.Process(leader).children(recursive=True)]
-    marked = {each.pid: each.birth for each in marked_processes(state) if each.mark == mark}
     return _births(descendants) | session_of(leader) | marked
 
 
 def terminate_session(leader: int, birth: str) -> None:
     """Ask the whole session to end, as a terminal would."""
     with suppress(OSError):
-        if birth_of(leader) == birth:
+        if birth and birth_of(leader) == birth:
             os.killpg(leader, signal.SIGTERM)
 
 

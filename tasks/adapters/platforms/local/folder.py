@@ -113,5 +113,8 @@ def environment_folders(state: Path) -> list[EnvironmentFolder]:
     return [EnvironmentFolder(path.parent) for path in sorted((state / "delivery").glob("*/*/wanted.json"))]
 
 
-def _in_short(broken: Exception) -> str:
-    return str(broken).splitlines()[0][:200]
+def _in_short(broken: OSError | ValidationError) -> str:
+    if isinstance(broken, ValidationError):
+        first = broken.errors()[0]
+        return ": ".join([*map(str, first["loc"]), first["msg"]])[:200]
+    return broken.strerror or str(broken)

@@ -28,6 +28,7 @@ from tasks.core.restarts import failures_after, pause_seconds
 from tasks.core.wanted import Group
 
 _PROBE_SECONDS = 1.0
+_ANSWER_SECONDS = 2.0
 _FAST_SECONDS = 0.1
 # What the router handed over just before it followed must reach the instance before it is asked to end.
 _QUIET_SECONDS = 0.5
@@ -103,8 +104,9 @@ class LocalInstance:
     async def end(self, seconds: float) -> None:
         """End it now, whatever traffic it has."""
         if self._process is not None:
-            process, self._process = self._process, None
-            await process.end(self.home.folder.state, self.mark, seconds=seconds)
+            # NOTE: a stop of the supervisor may interrupt this, and must still find the process.
+            await self._process.end(self.home.folder.state, self.mark, seconds=seconds)
+            self._process = None
 
     def _adopt(self) -> None:
         self._process = adopted(self.record.pid, self.record.birth, self._wake.set)
@@ -238,7 +240,7 @@ class LocalInstance:
 async def _answer(url: str) -> str:
     """What is wrong with the answer of a probe; empty when nothing is."""
     try:
-        status, _ = await get(url, seconds=_PROBE_SECONDS)
+        status, _ = await get(url, seconds=_ANSWER_SECONDS)
     except Unanswered as silent:
         return str(silent)
     return "" if status == 200 else f"it answers {status}"

@@ -13,7 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from tasks.adapters.daemons import birth_of
-from tasks.adapters.platforms.local.families import family_of, kill, session_of, terminate_session, until_gone
+from tasks.adapters.platforms.local.families import family_of, kill, terminate_session, until_gone
+
+# What is killed may just have started another.
+_ROUNDS = 3
 
 
 class LivingProcess:
@@ -47,13 +50,14 @@ class LivingProcess:
 
     async def end(self, state: Path, mark: str, *, seconds: float) -> None:
         """Ask it and its session to end, give them these seconds, then kill whatever is left of its family."""
-        family = family_of(self.pid, state, mark)
+        family = family_of(self.pid, self.birth, state, mark)
         terminate_session(self.pid, self.birth)
         if await self.until_ended(seconds):
-            await until_gone(session_of(self.pid), seconds=min(seconds, 1.0))
-        while family := {
-            pid: birth for pid, birth in (family | family_of(self.pid, state, mark)).items() if birth_of(pid) == birth
-        }:
+            await until_gone(family, seconds=min(seconds, 1.0))
+        for _ in range(_ROUNDS):
+            family |= family_of(self.pid, self.birth, state, mark)
+            if not any(birth_of(pid) == birth for pid, birth in family.items()):
+                break
             await kill(family)
         self.forget()
 

@@ -27,7 +27,8 @@ def cap(log: Path, *, most_bytes: int = MOST_BYTES) -> None:
         shutil.copyfile(log, older)
     except OSError:
         # The disk may be full: what is copied halfway is worth less than the room it takes.
-        older.unlink(missing_ok=True)
+        with suppress(OSError):
+            older.unlink(missing_ok=True)
     with suppress(OSError):
         os.truncate(log, 0)
 
@@ -36,8 +37,9 @@ def forget_gone(logs: Path, living: Collection[str]) -> None:
     """Delete the files of instances that are gone, but for the last ones, which somebody may want to read."""
     gone = [path for path in logs.glob("*.log") if path.stem not in living]
     for path in sorted(gone, key=_changed, reverse=True)[_KEPT_OF_GONE:]:
-        path.unlink(missing_ok=True)
-        path.with_name(f"{path.name}.1").unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+            path.with_name(f"{path.name}.1").unlink(missing_ok=True)
 
 
 def _changed(path: Path) -> float:

@@ -52,7 +52,8 @@ class LocalPlatform:
         """Create the environment's folders and choose its port for good; returns its URL."""
         folder = self.folder(environment)
         folder.create()
-        with mutex(folder.path):
+        # One at a time for all environments of this machine, so that no port is promised twice.
+        with mutex(self.state / "delivery"), mutex(folder.path):
             wanted = folder.read_wanted()
             if wanted is None:
                 wanted = Wanted(port=_unclaimed_port(self.state, preferred_port))

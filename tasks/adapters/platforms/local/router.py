@@ -66,8 +66,8 @@ class LocalRouter:
 
     async def end(self, seconds: float) -> None:
         if self._process is not None:
-            process, self._process = self._process, None
-            await process.end(self.home.folder.state, self.mark, seconds=seconds)
+            await self._process.end(self.home.folder.state, self.mark, seconds=seconds)
+            self._process = None
 
     def _start(self, port: int) -> None:
         folder, private_port = self.home.folder, self.home.ports.take()

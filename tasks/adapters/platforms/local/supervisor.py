@@ -13,10 +13,11 @@ from pathlib import Path
 
 from tasks.adapters.daemons import birth_of
 from tasks.adapters.locks import locked
-from tasks.adapters.platforms.local.environment import LocalEnvironment
+from tasks.adapters.platforms.local.environment import LocalEnvironment, log
 from tasks.adapters.platforms.local.families import Marked, kill, marked_processes, terminate_session, until_gone
 from tasks.adapters.platforms.local.folder import environment_folders
 from tasks.adapters.platforms.local.ports import Ports
+from tasks.adapters.platforms.local.router import NAME as ROUTER
 from tasks.core.observed import Observed, ObservedProcess
 from tasks.core.platform import PlatformTrouble
 
@@ -64,17 +65,21 @@ async def _supervised(state: Path) -> None:
                 await wake.wait()
         wake.clear()
     await asyncio.gather(*(environment.stop() for environment in environments.values()))
+    await kill({each.pid: each.birth for each in marked_processes(state)})
 
 
 def _unrecorded(state: Path) -> dict[int, str]:
     """Processes an earlier supervisor started and did not come to write down, and what outlived its instance."""
-    recorded: set[tuple[int, str]] = set()
+    living: set[str] = set()
     for folder in environment_folders(state):
         observed = folder.read_observed()
-        recorded |= {(each.pid, each.birth) for each in (observed.router, *observed.instances) if each.birth}
-    living = {pid for pid, birth in recorded if birth_of(pid) == birth}
-    strays = [each for each in marked_processes(state) if each.pid not in living and each.session not in living]
-    return {each.pid: each.birth for each in strays if each.pid != os.getpid()}
+        recorded = [(ROUTER, observed.router), *((each.name, each) for each in observed.instances)]
+        alive = [name for name, each in recorded if each.birth and birth_of(each.pid) == each.birth]
+        living |= {f"{folder.address}/{name}" for name in alive}
+    strays = [each for each in marked_processes(state) if each.mark not in living]
+    if strays:
+        log(f"{len(strays)} processes that nobody wrote down are ended: {', '.join(each.mark for each in strays)}")
+    return {each.pid: each.birth for each in strays}
 
 
 async def end_strays(state: Path) -> int:
