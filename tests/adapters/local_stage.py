@@ -74,6 +74,12 @@ class Stage:
     def folder(self) -> EnvironmentFolder:
         return self.platform.folder(ENVIRONMENT)
 
+    def take_permit(self) -> None:
+        me = os.getpid()
+        holder = permits.Holder(self.permit.token, "somebody", "a test", "", me, birth_of(me), time.time())
+        permits.take(self.folder.path, ENVIRONMENT, holder)
+        self.url = self.platform.prepare(ENVIRONMENT, 18_080)
+
     def supervise(self) -> "subprocess.Popen[bytes]":
         """Start a supervisor; it is ended with the stage."""
         with (self.state / "supervisor.log").open("ab") as log:
@@ -258,9 +264,8 @@ async def stage(state: Path, *, preferred_port: int = 18_080) -> AsyncIterator[S
     """A stage with a supervisor, and nothing put yet."""
     platform = LocalPlatform(state, "shop")
     url = platform.prepare(ENVIRONMENT, preferred_port)
-    holder = permits.Holder("token", "somebody", "a test", "", os.getpid(), birth_of(os.getpid()), time.time())
-    permit = permits.take(platform.folder(ENVIRONMENT).path, ENVIRONMENT, holder)
-    found = Stage(state, platform, permit, url)
+    found = Stage(state, platform, Permit(ENVIRONMENT, "token"), url)
+    found.take_permit()
     try:
         found.supervise()
         yield found

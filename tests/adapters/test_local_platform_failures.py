@@ -2,6 +2,8 @@
 
 import asyncio
 import resource
+import shutil
+import socket
 import time
 from pathlib import Path
 
@@ -101,6 +103,34 @@ async def test_a_router_that_is_killed_is_back_within_two_seconds(tmp_path: Path
         await until(is_back, what="the router answers again")
         assert time.monotonic() - began < 2
         await on.until_marks({"router", "web-1-1", "web-2-1"})
+
+
+async def test_a_port_that_somebody_took_is_told_and_waited_for(tmp_path: Path) -> None:
+    """The status says what the router said, and the environment is there once the port is free."""
+    async with stage(tmp_path) as on:
+        await on.stable()
+        await asyncio.to_thread(on.stop_supervisor)
+        with socket.create_server(("127.0.0.1", int(on.url.rpartition(":")[2]))):
+            on.supervise()
+            await on.until_status(lambda status: "address already in use" in status.note, what="the port is taken")
+        await on.until_status(lambda status: not status.note, what="the router is there")
+        await on.until_ready(Role.STABLE, 1)
+        assert await on.answers(5) == {"v1": 5}
+
+
+async def test_an_environment_that_was_made_anew_has_nothing_of_the_old_one(tmp_path: Path) -> None:
+    """Somebody deletes its folder under the supervisor's hands and puts another release of the same name."""
+    async with stage(tmp_path) as on:
+        await on.stable("v1", 2)
+        before = {each.pid for each in on.processes()}
+        shutil.rmtree(on.folder.path)
+        on.platform.prepare(ENVIRONMENT, int(on.url.rpartition(":")[2]) + 1)
+        on.take_permit()
+        await on.until_marks({"router"})
+        await on.stable("v1")
+        assert await on.answers(5) == {"v1": 5}
+        await on.until_marks({"router", "web-1-1"})
+        assert not before & {each.pid for each in on.processes()}
 
 
 async def test_what_an_instance_starts_goes_with_it(tmp_path: Path) -> None:

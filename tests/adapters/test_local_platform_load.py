@@ -20,8 +20,6 @@ async def test_no_request_is_lost(tmp_path: Path) -> None:
                 assert visitors.failures() == [], step.__name__
                 assert len(visitors.visits) > before
         assert visitors.failures() == []
-        seconds = visitors.visits[-1].answered - visitors.visits[0].sent
-        assert len(visitors.visits) / seconds > PER_SECOND * 0.8, "the visitors themselves could not keep up"
 
 
 async def after_visits(visitors: Load, number: int) -> None:

@@ -38,6 +38,7 @@ class LocalEnvironment:
         self.folder = folder
         self.ports = ports
         self._troubles: dict[str, str] = {}
+        folder.delete_halves()
         self._supervisor = supervisor
         self._wake = wake
         seen = folder.read_observed()
@@ -114,14 +115,24 @@ class LocalEnvironment:
         if wanted is None:
             self.say("wanted.json", f"{self.folder.wanted} is gone: what runs goes on")
             return
+        if self._wanted is not None and wanted.revision < self._wanted.revision:
+            self._begin_anew()
         self._wanted = wanted
+        self.router.port = wanted.port
         self.say("wanted.json", "")
         self.changed()
         if not self._is_running:
             self._is_running = True
-            self._run(self.router.live(wanted.port))
+            self._run(self.router.live())
             self._run(self._tidy())
             self._run(self._measure())
+
+    def _begin_anew(self) -> None:
+        """Somebody deleted the environment and made it again: names and files of before mean something else now."""
+        log(f"{self.folder.address}: it was made anew, what ran is ended")
+        for instance in self._instances.values():
+            instance.leave()
+        self.router.start_again("had to begin anew")
 
     def _reconcile(self, wanted: Wanted) -> None:
         places = {

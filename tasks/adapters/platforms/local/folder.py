@@ -4,11 +4,13 @@
 configuration by both, from both, under the environment's mutex; so the last writer always has the last word about both.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from tasks.adapters.locks import locked
 from tasks.adapters.state import write_atomically
 from tasks.core.observed import Observed
 from tasks.core.platform import PlatformTrouble
@@ -73,6 +75,13 @@ class EnvironmentFolder:
     def create(self) -> None:
         for folder in (self.path, self.routes.parent, self.logs, self.data):
             folder.mkdir(parents=True, exist_ok=True)
+
+    def delete_halves(self) -> None:
+        """Files that were being written by somebody who was killed; all of them are written under the mutex."""
+        with suppress(OSError), locked(self.mutex):
+            for path in (self.wanted, self.observed, self.history, self.routes):
+                for half in path.parent.glob(f".{path.name}.*"):
+                    half.unlink(missing_ok=True)
 
     def read_wanted(self) -> Wanted | None:
         """What is wanted, None where nobody ever wanted anything. Raises PlatformTrouble when it cannot be read."""

@@ -136,7 +136,7 @@ class LocalInstance:
                 on_end=self._wake.set,
             )
         except OSError as error:
-            self._tell(note=f"{program.settings.command[0]} could not be started: {error.strerror or error}")
+            self._tell(note=f"{program.settings.command[0]} could not be started: {error.strerror}: {error.filename}")
             return
         self._health = Health()
         self._tell(

@@ -26,6 +26,7 @@ _PING_SECONDS = 1.0
 _FAST_SECONDS = 0.05
 _MISSES = 3
 _START_SECONDS = 10.0
+_LONGEST_PAUSE_SECONDS = 2.0
 STOP_SECONDS = 2.0
 
 
@@ -35,7 +36,9 @@ class LocalRouter:
     def __init__(self, home: Home, record: ObservedRouter) -> None:
         self.home = home
         self.record = record
+        self.port = record.port
         self._failures = 0
+        self._why_again = ""
         self._wake = asyncio.Event()
         self._process: LivingProcess | None = None
         if record.birth:
@@ -50,30 +53,35 @@ class LocalRouter:
         """Where its API answers; 0 while there is none."""
         return self.record.private_port if self._process is not None and self._process.is_alive else 0
 
-    async def live(self, port: int) -> None:
-        """For ever, on this port."""
+    def start_again(self, why: str) -> None:
+        """What it was started for is no more."""
+        self._why_again = why
+        self._wake.set()
+
+    async def live(self) -> None:
+        """For ever, on the environment's port."""
         while True:
             since = time.monotonic()
             if self._process is None:
-                self._start(port)
+                self._start()
             why = await self._watched() if self._process is not None else self.record.note
             await self.end(STOP_SECONDS)
             self._failures = failures_after(self._failures, seconds_up=time.monotonic() - since)
             said = last_line(self.home.folder.log_of(NAME))
             self._tell(pid=0, birth="", note=f"the router {why}{'; it last said: ' + said if said else ''}")
             # NOTE: the first restart does not wait: everything is unreachable meanwhile.
-            await asyncio.sleep(pause_seconds(self._failures - 1))
+            await asyncio.sleep(min(pause_seconds(self._failures - 1), _LONGEST_PAUSE_SECONDS))
 
     async def end(self, seconds: float) -> None:
         if self._process is not None:
             await self._process.end(self.home.folder.state, self.mark, seconds=seconds)
             self._process = None
 
-    def _start(self, port: int) -> None:
+    def _start(self) -> None:
         folder, private_port = self.home.folder, self.home.ports.take()
         settings = folder.router / "static.yml"
         try:
-            write_atomically(settings, json.dumps(_settings(port, private_port, folder.routes.parent)), mode=0o600)
+            write_atomically(settings, json.dumps(_settings(self.port, private_port, folder.routes.parent)), mode=0o600)
             self._process = started(
                 (_program(), f"--configfile={settings}"),
                 directory=folder.router,
@@ -87,7 +95,7 @@ class LocalRouter:
         self._tell(
             pid=self._process.pid,
             birth=self._process.birth,
-            port=port,
+            port=self.port,
             private_port=private_port,
             note="the router starts",
         )
@@ -95,7 +103,7 @@ class LocalRouter:
     async def _watched(self) -> str:
         """Until it is gone or no longer answers, and which."""
         misses, until = 0, time.monotonic() + _START_SECONDS
-        has_answered = not self.record.note
+        has_answered, self._why_again = not self.record.note, ""
         while self._process is not None and self._process.is_alive:
             if await self._answers():
                 misses, has_answered = 0, True
@@ -103,6 +111,8 @@ class LocalRouter:
                     self._tell(note="")
             elif has_answered or time.monotonic() > until:
                 misses += 1
+            if self._why_again:
+                return self._why_again
             if misses >= _MISSES:
                 return "did not answer any more"
             await self._pause(_PING_SECONDS if has_answered else _FAST_SECONDS)
