@@ -6,7 +6,7 @@ read by all three, and what must hold is checked and told with its figure.
 
     python -m benchmarks.judge [--runs 10000] [--seed 1] [--jobs 2] [--write docs/judge.md]
 
-`--runs` is for the false aborts; everything else takes a fifth of it.
+`--runs` is for the false aborts; everything else takes a tenth of it.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.judge_peers import RankRule, ThresholdRule
+from tasks.core.blocks import Differencing
 from tasks.core.canary_policy import JudgePolicy
 from tasks.core.judge import CanaryVerdict, Judge
 from tests.simulation.world import Company, Run, World
@@ -27,7 +28,7 @@ from tests.simulation.world import Company, Run, World
 BEGIN = "<!-- figures: begin, written by python -m benchmarks.judge -->"
 END = "<!-- figures: end -->"
 CHUNK = 100
-PART_OF_RUNS = 5
+PART_OF_RUNS = 10
 EVERYTHING = ((-1.0, 1e9),)
 
 HEALTHY = {
@@ -102,6 +103,7 @@ class Requirement:
 def end_of(world: World, seed: int) -> Ending:
     run = Run(world, seed)
     judge, rank, threshold = Judge(JudgePolicy(), run.history()), RankRule(), ThresholdRule()
+    peers = Differencing()
     failed = ranked = exceeded = passed = None
     verdict, seconds, observations = CanaryVerdict.WATCHING, 0.0, 0
     for snapshot in run.snapshots():
@@ -112,9 +114,10 @@ def end_of(world: World, seed: int) -> Ending:
             observations += 1
             failed = snapshot.at if verdict is CanaryVerdict.FAIL else None
             passed = snapshot.at if verdict is CanaryVerdict.PASS and passed is None else passed
-        if ranked is None and rank.aborts(snapshot):
+        block = peers.take(snapshot)
+        if ranked is None and rank.aborts(snapshot.at, block, peers.bounds):
             ranked = snapshot.at
-        if exceeded is None and threshold.aborts(snapshot):
+        if exceeded is None and threshold.aborts(snapshot.at, block, peers.bounds):
             exceeded = snapshot.at
         if failed is not None and ranked is not None and exceeded is not None:
             break

@@ -9,8 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from statistics import median
 
-from tasks.core.blocks import Block, Differencing
-from tasks.core.counters import Snapshot
+from tasks.core.blocks import Block
 from tasks.core.latency_bounds import quantile_seconds
 
 TOLERANCE = 0.25
@@ -35,20 +34,19 @@ class RankRule:
     """
 
     def __init__(self) -> None:
-        self._differencing = Differencing()
         self._errors: tuple[Rates, Rates] = ([], [])
         self._seconds: tuple[Rates, Rates] = ([], [])
         self._judged_at = 0.0
 
-    def aborts(self, snapshot: Snapshot) -> bool:
-        block = self._differencing.take(snapshot)
+    def aborts(self, at: float, block: Block | None, bounds: Sequence[float]) -> bool:
+        """Whether it aborts at this moment; `block` is what was counted since the last scrape, None when unread."""
         if block is not None and block.seconds > 0:
-            for arm, (errors, seconds) in enumerate(_rates(block, self._differencing.bounds)):
+            for arm, (errors, seconds) in enumerate(_rates(block, bounds)):
                 self._errors[arm].extend(errors)
                 self._seconds[arm].extend(seconds)
-        if snapshot.at - self._judged_at < JUDGED_EACH_SECONDS - CLOCK_PRECISION_SECONDS:
+        if at - self._judged_at < JUDGED_EACH_SECONDS - CLOCK_PRECISION_SECONDS:
             return False
-        self._judged_at = snapshot.at
+        self._judged_at = at
         return is_high(*self._errors) or is_high(*self._seconds)
 
 
@@ -84,28 +82,27 @@ class ThresholdRule:
     """
 
     def __init__(self) -> None:
-        self._differencing = Differencing()
         self._minute: deque[Block] = deque()
         self._checked_at = 0.0
         self._failures = 0
 
-    def aborts(self, snapshot: Snapshot) -> bool:
-        block = self._differencing.take(snapshot)
+    def aborts(self, at: float, block: Block | None, bounds: Sequence[float]) -> bool:
+        """Whether it aborts at this moment; `block` is what was counted since the last scrape, None when unread."""
         if block is not None and block.seconds > 0:
             self._minute.append(block)
-        if snapshot.at - self._checked_at < CHECKED_EACH_SECONDS - CLOCK_PRECISION_SECONDS:
+        if at - self._checked_at < CHECKED_EACH_SECONDS - CLOCK_PRECISION_SECONDS:
             return False
-        self._checked_at = snapshot.at
-        self._failures += self._has_failed()
+        self._checked_at = at
+        self._failures += self._has_failed(bounds)
         self._minute.clear()
         return self._failures >= FAILURES_TO_ABORT
 
-    def _has_failed(self) -> bool:
+    def _has_failed(self, bounds: Sequence[float]) -> bool:
         deltas = [delta for block in self._minute for delta in block.canary]
         requests = sum(delta.requests for delta in deltas)
         errors = sum(delta.errors for delta in deltas)
         buckets = tuple(map(sum, zip(*(delta.buckets for delta in deltas), strict=True)))
-        seconds = quantile_seconds(self._differencing.bounds, buckets)
+        seconds = quantile_seconds(bounds, buckets)
         is_slow = seconds is not None and seconds > MOST_SECONDS
         return is_slow or (requests > 0 and errors / requests > MOST_ERRORS)
 

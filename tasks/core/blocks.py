@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import sub
+from typing import NamedTuple
 
 from tasks.core.counters import Arm, Counters, Snapshot
 
@@ -17,8 +18,7 @@ from tasks.core.counters import Arm, Counters, Snapshot
 START_TREMOR_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(NamedTuple):
     """What one instance counted in one block.
 
     `buckets` are requests at or under each bound, the last one all of them, empty where they cannot be compared.
@@ -49,8 +49,7 @@ class Block:
     stable: Deltas
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(NamedTuple):
     at: float
     counters: Counters
     born: float
