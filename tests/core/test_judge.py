@@ -12,6 +12,7 @@ from tasks.core import judge_metrics
 from tasks.core.canary_policy import JudgePolicy
 from tasks.core.counters import Counters, Snapshot
 from tasks.core.judge import CanaryVerdict, Judge, Judgement
+from tasks.core.sequential import ERROR_MULTIPLIERS, Counts, HarmWealth, harm_cap
 from tests.core.canaries import BOUNDS, OLD, Blocks, judgements, latency, snapshots
 
 GOOD = [(100, 0)] * 30
@@ -94,6 +95,33 @@ def test_without_the_cap_one_burst_decides(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(judge_metrics, "harm_cap", lambda *_: math.inf)
     verdicts = judged([(100, 0)] * 10 + [(100, 90)] + [(100, 0)] * 10, [(100, 1)] * 21)
     assert verdicts[11].verdict is CanaryVerdict.FAIL
+
+
+def test_a_block_is_judged_with_what_earlier_ones_taught() -> None:
+    """The phi of a block knows nothing of that block: the first is judged with the prior, however lumpy it is."""
+    judge = Judge(JudgePolicy())
+    for at, failed in ((0.0, 0), (10.0, 40)):
+        requests = 10 * at
+        stable = {name: Counters(requests, own, 0, OLD) for name, own in (("a", failed), ("b", 0), ("c", 0))}
+        last = judge.observe(Snapshot(at, 0.25, {"canary": Counters(requests, failed / 2, 0, OLD)}, stable))
+    policy = JudgePolicy()
+    expected = HarmWealth(ERROR_MULTIPLIERS, planned_blocks=30, cap=harm_cap(8, policy.alpha, policy.min_blocks))
+    expected.multiply(
+        Counts(100, 20, 300, 40), ratio=policy.error_ratio, absolute=policy.error_absolute, phi=policy.phi_prior
+    )
+    assert last.error_harm_wealth == pytest.approx(expected.value)
+    assert last.phi > 10
+
+
+def test_suspicion_holds_a_promotion() -> None:
+    """A canary whose health is shown is held while there is some evidence of harm too."""
+    policy = JudgePolicy(promote_error_absolute=0.5, min_bake_seconds=0)
+    canary, stable = [(100, 2), (100, 1)] * 15, [(100, 1), (100, 0), (100, 0)] * 10
+    suspected = [one for one in judged(canary, stable, policy=policy) if policy.hold_wealth <= one.harm_wealth < 50]
+    shown = [one for one in suspected if min(one.error_promote_wealth, one.latency_promote_wealth) >= 20]
+    assert shown
+    assert all(one.verdict is CanaryVerdict.WATCHING for one in shown)
+    assert all("evidence of harm (promotion needs less than 5.0:1, an abort 50:1)" in one.reason for one in shown)
 
 
 def test_two_scrapes_never_abort() -> None:

@@ -12,6 +12,7 @@ from tests.simulation.world import Run, World
 # A test is deterministic by its seed; this is how unlucky a seed may be before a right judge fails it.
 CHANCE = 1e-6
 RUNS_IN_FULL = 10_000
+FIRST_SEED = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,9 @@ class Trial:
         return self.last.verdict
 
 
-def try_canary(world: World, seed: int, policy: JudgePolicy | None = None) -> Trial:
+def try_canary(world: World, seed: int) -> Trial:
     run = Run(world, seed)
-    judge = Judge(policy or JudgePolicy(), run.history())
+    judge = Judge(JudgePolicy(), run.history())
     passed_at = last = None
     for snapshot in run.snapshots():
         last = judge.observe(snapshot)
@@ -41,8 +42,8 @@ def try_canary(world: World, seed: int, policy: JudgePolicy | None = None) -> Tr
     return Trial(None, passed_at, last)
 
 
-def try_canaries(world: World, runs: int, policy: JudgePolicy | None = None, *, seed: int = 1) -> Iterator[Trial]:
-    return (try_canary(world, 1_000_000 * seed + number, policy) for number in range(runs))
+def try_canaries(world: World, runs: int) -> Iterator[Trial]:
+    return (try_canary(world, seed) for seed in range(FIRST_SEED, FIRST_SEED + runs))
 
 
 def planned_runs(few: int) -> int:
