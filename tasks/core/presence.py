@@ -20,9 +20,10 @@ def lost_by_promoting(wanted: Wanted, observed: Observed) -> list[str]:
     old, new = wanted.stable, wanted.candidate
     if new is None:
         return []
+    meant_to_run = [component for component in sorted(new.components) if new.release.replicas.get(component, 1)]
     answering = [
         component
-        for component in sorted(new.components)
+        for component in meant_to_run
         if (old is not None and observed.ready(old.generation, component)) or new.replicas.get(component, 0)
     ]
     return [component for component in answering if not observed.ready(new.generation, component)]

@@ -3,18 +3,21 @@
 import asyncio
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tasks.adapters import daemons
 from tasks.adapters.daemons import birth_of
 from tasks.adapters.platforms.local.families import marks
 from tasks.adapters.platforms.local.supervisor import end_strays
+from tasks.adapters.process import clean_environment
 from tasks.core.observed import Observed, ObservedInstance
 from tasks.core.platform import PlatformTrouble, Role
-from tests.adapters.local_stage import ENVIRONMENT, load, stage, until, web
+from tests.adapters.local_stage import ENVIRONMENT, ROOT, load, stage, until, web
 
 STABLE = {"router", "web-1-1", "web-1-2"}
 
@@ -157,6 +160,28 @@ async def test_an_end_while_everything_changes_leaves_nothing(tmp_path: Path) ->
         await on.put(on.release("v3", {"web": web(start_seconds=0.3)}, variables={"READY": "0"}), 3)
         await on.until_restarted("web-3-1", 1)
         assert await asyncio.to_thread(on.stop_supervisor) == 0
+        assert on.processes() == []
+
+
+async def test_it_is_a_daemon_like_the_others(tmp_path: Path) -> None:
+    """Started, found by its record and ended the way Towpath does it with its daemons."""
+    async with stage(tmp_path) as on:
+        on.kill_supervisor()
+        await end_strays(tmp_path)
+        record = tmp_path / "platform.json"
+        daemons.start(
+            (sys.executable, "-m", "tasks.adapters.platforms.local"),
+            record=record,
+            log=tmp_path / "platform.log",
+            directory=ROOT,
+            environment=clean_environment(needs=frozenset(), extras={"TOWPATH_HOME": str(tmp_path)}),
+            url="",
+            facts={},
+        )
+        try:
+            await on.stable("v1", 2)
+        finally:
+            assert await daemons.stop(record)
         assert on.processes() == []
 
 

@@ -78,3 +78,9 @@ def test_promoting_must_not_leave_a_component_without_an_answer() -> None:
     assert lost_by_promoting(WANTED, unready) == ["web"]
     assert lost_by_promoting(WANTED, Observed(instances=(there(2, 1),))) == []
     assert not candidate_is_ready(group(2, 2), unready)
+
+
+def test_a_component_that_shall_not_run_any_more_holds_no_promotion_up() -> None:
+    """A release that is meant to have no instance of a component may be promoted without one."""
+    wanted = WANTED.model_copy(update={"candidate": group(2, 0)})
+    assert lost_by_promoting(wanted, Observed(instances=(there(1, 1),))) == []
