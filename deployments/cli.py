@@ -17,16 +17,29 @@ from tasks.core.outcome import ExitCode
 _COMMANDS = {
     "ci": "take a repository through CI: format, lint, types, tests, coverage, build, images",
     "plan": "say what ci would run, with which tool version, and why",
+    "cd": "build a revision that has passed its gates and release it to staging",
+    "canary": "try a release on a share of production's traffic, judged at every scrape",
+    "production": "release a version tag to production, with approval, backup and a way back",
+    "rollback": "put a recorded release back, whole",
+    "approve": "let through the release that a run waits with",
+    "reject": "take back the release that a run waits with, or a canary that is under way",
+    "replay": "judge past canaries again, by the rules they ran with or by others",
+    "history": "list the changes of an environment, from its release records",
+    "show": "show one release record, whole",
+    "lock": "keep every new change out of an environment",
+    "unlock": "let changes into an environment again",
+    "guard": "undo changes whose flow is gone; towpath up starts one in the background",
+    "demo": "show the whole road on the sample shop: CI, staging, production, a good and a bad canary",
     "check": "look at what is staged for commit, as the pre-commit hook does",
     "init": "write a commented towpath.toml from what is found",
     "hooks": "install the pre-commit hook in a repository",
     "doctor": "say what is installed, reachable and missing",
-    "up": "start the local Prefect server and a worker for every deployment",
-    "down": "stop the local server and worker",
-    "status": "say what runs, and what the last runs ended in",
+    "up": "start the local Prefect server, a worker, the platform's supervisor and the guard",
+    "down": "stop all of them, and the environments that run on this machine",
+    "status": "say what runs, what waits for an approval, and how an environment stands",
 }
 _EPILOG = """exit codes: 0 passed, 1 failed, 2 usage or configuration, 3 could not be done
-state (snapshots, environments, caches, reports) is kept in $TOWPATH_HOME, by default ~/.local/state/towpath
+state (snapshots, builds, environments, records, reports) is kept in $TOWPATH_HOME, by default ~/.local/state/towpath
 
 first steps: towpath plan PATH, then towpath ci PATH; towpath COMMAND --help says more"""
 

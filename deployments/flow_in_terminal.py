@@ -1,4 +1,4 @@
-"""The CI flow run in this process, and what the terminal sees of it.
+"""A flow run in this process, and what the terminal sees of it.
 
 The flow lives in a thread of its own, so that signals stay with the terminal: Ctrl-C or SIGTERM kills every tool at
 once, ends the flow, and leaves its run Cancelled on the server, all within two seconds.
@@ -8,27 +8,30 @@ import argparse
 import asyncio
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, cast
+from typing import Any, assert_never, cast
 from uuid import UUID
 
 from prefect import get_client
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Crashed
 
-from deployments.live import make_display
+from deployments.live import Display, make_display
 from deployments.saying import complain
 from flows.ci import ci
 from tasks.adapters import live_runs, process
 from tasks.core.outcome import ExitCode, exit_code
+from tasks.core.records import Ending, Record
 from tasks.core.rendering import junit
 from tasks.core.results import Report
-from tasks.retrying import BadInput
-from tasks.watching import Event, RunEnded, RunStarted, watcher
+from tasks.retrying import BadInput, NotAllowed
+from tasks.watching import DeliveryEnded, Event, RunEnded, RunStarted, watcher
+
+Start = Callable[[], Awaitable[State[Any]]]
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Ended:
 
     exit_code: int
     report: Report | None = None
+    record: Record | None = None
 
     def junit(self) -> str:
         return junit(self.report) if self.report else ""
@@ -45,15 +49,16 @@ class Ended:
 class FlowThread(threading.Thread):
     """One flow run in its own event loop. `stop` may be called from a signal handler, and more than once."""
 
-    def __init__(self, chosen: argparse.Namespace, state: Path, watch: Any) -> None:
+    def __init__(self, start: Start, state: Path, watch: Callable[[Event], None]) -> None:
         super().__init__(name="flow", daemon=True)
-        self._chosen = chosen
+        self._start_flow = start
         self._state = state
         self._watch = watch
         self._loop = asyncio.new_event_loop()
         self._task: asyncio.Task[Any] | None = None
         self.run_id = ""
         self.report: Report | None = None
+        self.record: Record | None = None
         self.final: State[Any] | None = None
         self.is_stopped = False
         self.failure: BaseException | None = None
@@ -71,22 +76,12 @@ class FlowThread(threading.Thread):
         self._task = asyncio.create_task(self._flow())
         with suppress(asyncio.CancelledError):
             await self._task
-        if self.is_stopped and self.run_id:
+        if self.is_stopped and self.run_id and self.final is None:
             await set_final(self.run_id, Cancelled(message="stopped from the terminal"))
         await bury_dead_runs(self._state)
 
     async def _flow(self) -> None:
-        chosen = self._chosen
-        run = ci(
-            _placed(chosen.target),
-            ref=chosen.ref,
-            fail_fast=chosen.fail_fast,
-            use_cache=not chosen.no_cache,
-            may_lack=chosen.allow_missing,
-            overrides=chosen.set,
-            return_state=True,
-        )
-        self.final = await cast("Any", run)
+        self.final = await self._start_flow()
 
     def _hear(self, event: Event) -> None:
         match event:
@@ -94,6 +89,8 @@ class FlowThread(threading.Thread):
                 self.run_id = event.run_id
             case RunEnded():
                 self.report = event.report
+            case DeliveryEnded():
+                self.record = event.record
             case _:
                 pass
         self._watch(event)
@@ -106,7 +103,7 @@ class FlowThread(threading.Thread):
                 self._loop.call_soon_threadsafe(self._task.cancel)
 
 
-def _placed(target: str) -> str:
+def placed(target: str) -> str:
     """A folder by its whole path, so that the run's page says which one; an address as it is."""
     return str(Path(target).resolve()) if Path(target).is_dir() else target
 
@@ -126,14 +123,36 @@ async def bury_dead_runs(state: Path) -> None:
 
 
 def run_ci(chosen: argparse.Namespace, state: Path) -> Ended:
-    """Run the flow under a display until it ends or a signal ends it."""
+    """CI under a display until it ends or a signal ends it."""
+
+    async def start() -> State[Any]:
+        run = ci(
+            placed(chosen.target),
+            ref=chosen.ref,
+            fail_fast=chosen.fail_fast,
+            use_cache=not chosen.no_cache,
+            may_lack=chosen.allow_missing,
+            overrides=chosen.set,
+            return_state=True,
+        )
+        return cast("State[Any]", await cast("Any", run))
+
     with make_display(is_plain=chosen.plain) as display:
-        thread = FlowThread(chosen, state, display.hear)
-        with _signals(thread):
-            thread.start()
-            while thread.is_alive():
-                thread.join(0.2)
-    return _ended(thread)
+        return run_flow("ci", start, state, display)
+
+
+def run_flow(
+    name: str, start: Start, state: Path, display: Display, *, idle: Callable[[], None] | None = None
+) -> Ended:
+    """Run the flow until it ends or a signal ends it; `idle` is called a few times a second meanwhile."""
+    thread = FlowThread(start, state, display.hear)
+    with _signals(thread):
+        thread.start()
+        while thread.is_alive():
+            thread.join(0.2 if idle is None else 0.05)
+            if idle is not None:
+                idle()
+    return _ended(name, thread)
 
 
 @contextmanager
@@ -154,13 +173,35 @@ def _reason(final: State[Any]) -> object:
     return getattr(final.data, "result", final.data)
 
 
-def _ended(thread: FlowThread) -> Ended:
+def _ended(name: str, thread: FlowThread) -> Ended:
+    if thread.record is not None:
+        return Ended(130 if thread.is_stopped else _code_of(thread.record), record=thread.record)
     if thread.is_stopped:
-        complain("towpath ci: stopped; the run is Cancelled")
+        complain(f"towpath {name}: stopped; the run is Cancelled")
         return Ended(130)
     if thread.report is not None:
         return Ended(exit_code(thread.report.verdict), thread.report)
+    if thread.final is not None and thread.final.is_completed():
+        return Ended(ExitCode.PASSED)
     reason = _reason(thread.final) if thread.final is not None else thread.failure
     message = thread.final.message if thread.final is not None else str(thread.failure)
-    complain(f"towpath ci: {message or type(thread.failure).__name__}")
-    return Ended(ExitCode.USAGE if isinstance(reason, BadInput) else ExitCode.ERROR)
+    complain(f"towpath {name}: {message or type(thread.failure).__name__}")
+    return Ended(_code_for(reason))
+
+
+def _code_of(record: Record) -> ExitCode:
+    match record.ending:
+        case Ending.RELEASED:
+            return ExitCode.PASSED
+        case Ending.ROLLED_BACK:
+            return ExitCode.FAILED
+        case Ending.FAILED:
+            return ExitCode.ERROR
+        case _:
+            assert_never(record.ending)
+
+
+def _code_for(reason: object) -> ExitCode:
+    if isinstance(reason, BadInput):
+        return ExitCode.USAGE
+    return ExitCode.FAILED if isinstance(reason, NotAllowed) else ExitCode.ERROR

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from deployments.live_delivery import delivery_lines
 from deployments.saying import say
 from tasks.core.outcome import Verdict
 from tasks.core.plan import PlannedCheck
@@ -162,6 +163,8 @@ def event_lines(event: Event) -> list[str]:
             return [f"{mark} {event.result.id:24} {event.result.verdict:8} {seconds:>8}  {reason}"]
         case RunEnded():
             return []
+        case _:
+            return delivery_lines(event)
 
 
 def report_lines(report: Report) -> list[str]:

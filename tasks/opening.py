@@ -1,7 +1,10 @@
 """The beginning of a run: its folders, its snapshot, its settings."""
 
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
 from uuid import uuid4
 
 from prefect.context import FlowRunContext
@@ -10,20 +13,54 @@ from prefect.settings import get_current_settings
 from tasks.adapters.live_runs import hold_run
 from tasks.adapters.state import state_home
 from tasks.preparing import checkout, configure
-from tasks.request import CiRequest
 from tasks.watching import RunStarted, tell
 from tasks.workplace import Workplace
 
 
-async def open_workplace(held: AsyncExitStack, request: CiRequest) -> Workplace:
-    """Everything a run needs, given back when `held` is closed. Raises PermanentError or TemporaryError."""
-    state, run_id, now = state_home(), current_run_id(), datetime.now(UTC)
-    held.enter_context(hold_run(state, run_id))
-    tell(RunStarted(run_id, run_page(run_id)))
-    snapshot = await checkout(held, request.target, request.ref, state)
-    folder = state / "reports" / f"{now:%Y%m%d-%H%M%S}-{snapshot.name}-{run_id[:8]}"
-    settings = configure(snapshot, request.overrides)
-    return Workplace(snapshot=snapshot, settings=settings, state=state, folder=folder, run_id=run_id, started=now)
+class Asked(Protocol):
+    """What any run over a target is told."""
+
+    @property
+    def target(self) -> str: ...
+    @property
+    def ref(self) -> str | None: ...
+    @property
+    def overrides(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run that is marked as alive: Towpath's home, the run's id, and when it began."""
+
+    state: Path
+    run_id: str
+    started: datetime
+
+    def folder(self, name: str) -> Path:
+        """The run's own folder, for its report and logs."""
+        return self.state / "reports" / f"{self.started:%Y%m%d-%H%M%S}-{name}-{self.run_id[:8]}"
+
+
+def open_run(held: AsyncExitStack) -> OpenRun:
+    """Mark the run as alive until `held` is closed, and tell where it can be seen."""
+    run = OpenRun(state_home(), current_run_id(), datetime.now(UTC))
+    held.enter_context(hold_run(run.state, run.run_id))
+    tell(RunStarted(run.run_id, run_page(run.run_id)))
+    return run
+
+
+async def open_workplace(held: AsyncExitStack, request: Asked) -> Workplace:
+    """Everything a run over a target needs, given back when `held` is closed. Raises PermanentError, TemporaryError."""
+    run = open_run(held)
+    snapshot = await checkout(held, request.target, request.ref, run.state)
+    return Workplace(
+        snapshot=snapshot,
+        settings=configure(snapshot, request.overrides),
+        state=run.state,
+        folder=run.folder(snapshot.name),
+        run_id=run.run_id,
+        started=run.started,
+    )
 
 
 def current_run_id() -> str:

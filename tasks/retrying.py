@@ -24,6 +24,10 @@ def is_temporary(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     return isinstance(state.data, TemporaryError)
 
 
+class NotAllowed(PermanentError):
+    """A gate, a lock, a freeze or a person says no; the text is one line that says which and why."""
+
+
 RETRIED: dict[str, Any] = {
     "retries": 3,
     "retry_delay_seconds": exponential_backoff(backoff_factor=2),

@@ -7,8 +7,14 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from tasks.core.approval import Answer, ApprovalRequest, Ruling
+from tasks.core.backtest import Replayed
+from tasks.core.judgement import Judgement
 from tasks.core.plan import Plan
+from tasks.core.records import Record, Step
+from tasks.core.release import Release
 from tasks.core.results import CheckResult, Report
+from tasks.core.rollout import Rollout
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,77 @@ class RunEnded:
     report: Report
 
 
-Event = RunStarted | Planned | Preparing | CheckStarted | CheckEnded | RunEnded
+@dataclass(frozen=True)
+class StepStarted:
+    """A step of a delivery has begun."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class StepEnded:
+    step: Step
+
+
+@dataclass(frozen=True)
+class ChangeOpened:
+    """A release is about to reach an environment, whose address is `url`."""
+
+    environment: str
+    release: Release
+    url: str
+
+
+@dataclass(frozen=True)
+class CanaryLooked:
+    """The judge has looked at one more scrape."""
+
+    judgement: Judgement
+    rollout: Rollout
+
+
+@dataclass(frozen=True)
+class ApprovalAsked:
+    request: ApprovalRequest
+
+
+@dataclass(frozen=True)
+class ApprovalHeard:
+    """Somebody answered, and what it meant."""
+
+    answer: Answer
+    ruling: Ruling
+
+
+@dataclass(frozen=True)
+class DeliveryEnded:
+    record: Record
+
+
+@dataclass(frozen=True)
+class ReplayEnded:
+    """Past canaries judged again; `page` is Markdown."""
+
+    replayed: tuple[Replayed, ...]
+    page: str
+
+
+Event = (
+    RunStarted
+    | Planned
+    | Preparing
+    | CheckStarted
+    | CheckEnded
+    | RunEnded
+    | StepStarted
+    | StepEnded
+    | ChangeOpened
+    | CanaryLooked
+    | ApprovalAsked
+    | ApprovalHeard
+    | DeliveryEnded
+    | ReplayEnded
+)
 watcher: ContextVar[Callable[[Event], None] | None] = ContextVar("watcher", default=None)
 
 

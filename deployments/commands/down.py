@@ -1,10 +1,12 @@
-"""`towpath down`: ends the local server, the worker and whatever they started."""
+"""`towpath down`: ends the server, the worker, the guard and the supervisor, and whatever they started."""
 
 import argparse
 import asyncio
 
 from deployments.saying import say
 from deployments.server import stop_all
+from tasks.adapters.keepers import stop_keepers
+from tasks.adapters.platforms.local.supervisor import end_strays
 from tasks.adapters.state import state_home
 from tasks.core.outcome import ExitCode
 
@@ -14,7 +16,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    server, worker = asyncio.run(stop_all(state_home()))
+    state = state_home()
+    server, worker = asyncio.run(stop_all(state))
+    keepers = asyncio.run(stop_keepers(state))
+    strays = asyncio.run(end_strays(state))
     say(f"worker  {'stopped' if worker else 'did not run'}")
     say(f"server  {'stopped' if server else 'did not run'}")
+    for name in ("guard", "supervisor"):
+        say(f"{name}  {'stopped' if name in keepers else 'did not run'}")
+    if strays:
+        say(f"{strays} processes that nobody kept any more were ended")
     return ExitCode.PASSED

@@ -1,4 +1,4 @@
-"""`towpath up`: the local Prefect server and a worker for every deployment of prefect.yaml, in the background."""
+"""`towpath up`: the local Prefect server, a worker, the platform's supervisor and the guard, in the background."""
 
 import argparse
 import asyncio
@@ -6,6 +6,7 @@ import os
 
 from deployments.saying import complain, say
 from deployments.server import ServerUnavailable, ensure_server, start_worker
+from tasks.adapters.keepers import start_keepers
 from tasks.adapters.state import state_home
 from tasks.core.outcome import ExitCode
 
@@ -32,6 +33,8 @@ def run(chosen: argparse.Namespace) -> int:
 
 async def _up(database: str | None) -> int:
     state = state_home()
+    for name in await start_keepers(state):
+        say(f"{name}  started")
     address = await ensure_server(state, database=database, on_progress=say)
     say(f"server  {address.ui_url}")
     say("worker  starting, it serves every deployment in prefect.yaml")

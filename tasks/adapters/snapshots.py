@@ -79,7 +79,7 @@ async def _open(target: str, *, ref: str | None, state: Path, held: AsyncExitSta
     if directory is not None and ref is None:
         found = await _from_work_tree(directory, slot)
     else:
-        mirror = state / "mirrors" / f"{_short_hash(source)}.git"
+        mirror = mirror_of(source, state=state)
         found = await _from_mirror(mirror, source=source, is_address=directory is None, ref=ref, slot=slot)
     return Snapshot(
         name=name,
@@ -119,6 +119,11 @@ async def _from_work_tree(directory: Path, slot: Path) -> _Found:
         is_mirrored=False,
         nested_repositories=listing.nested_repositories,
     )
+
+
+def mirror_of(source: str, *, state: Path) -> Path:
+    """Where the commits fetched from an address or a folder are kept."""
+    return state / "mirrors" / f"{_short_hash(source)}.git"
 
 
 def _address(target: str) -> str | None:

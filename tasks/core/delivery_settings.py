@@ -36,6 +36,9 @@ class ComponentSettings(Section):
     build: tuple[tuple[str, ...], ...] = Field(
         (), description="commands that put what runs into {artifact}, run in the component's folder of a snapshot"
     )
+    build_environment: Mapping[str, str] = Field(
+        {}, description="variables of the build commands; {artifact} is filled in"
+    )
     keep: tuple[str, ...] = Field((), description="files and folders of the component's folder that go into {artifact}")
     command: tuple[str, ...] = Field(description="program and arguments of one instance; {port} is where it listens")
     environment: Mapping[str, str] = Field({}, description="variables of every instance, in every environment")
@@ -79,7 +82,49 @@ class DatabaseSettings(Section):
     downgrade: tuple[str, ...] = Field((), description="command that goes back to the revision given as its last word")
     migrations: Migrations = Field(
         Migrations.FORWARD,
-        description="compatible: older releases run on newer schemas; reversible: downgrade undoes them; forward: neither",
+        description="compatible: older releases run on newer schemas; reversible: downgrade undoes them",
     )
     timeout_seconds: Seconds = Field(300.0, description="seconds each of these commands may take")
     kept_backups: Annotated[int, Field(ge=1, le=1000)] = Field(5, description="backups kept per environment")
+
+
+class TestSettings(Section):
+    """The target's own tests against a running environment."""
+
+    directory: str = Field(".", description="folder the command runs in; its project's environment is on the path")
+    command: tuple[str, ...] = Field((), description="program and arguments; empty: no tests of its own")
+    environment: Mapping[str, str] = Field({}, description="variables; {url} is the environment's address")
+    timeout_seconds: Seconds = Field(300.0, description="seconds the tests may take")
+
+
+class VerificationSettings(Section):
+    """What must hold after all traffic has moved, before the old release is taken away."""
+
+    settle_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
+        10.0, description="seconds in which every instance must stay ready and none may restart"
+    )
+    max_error_percent: Annotated[float, Field(ge=0, le=100)] = Field(
+        1.0, description="per cent of the requests in that time that may fail"
+    )
+
+
+class ApprovalSettings(Section):
+    """Who must say yes before a release gets all of production's traffic."""
+
+    needed: Annotated[int, Field(ge=0, le=20)] = Field(
+        1, description="approvals it takes, each by another name; 0 asks nobody"
+    )
+    approvers: tuple[str, ...] = Field((), description="names that count; empty: every name does")
+    may_author_approve: bool = Field(True, description="false: the author of the commit does not count")
+    expires_seconds: Annotated[float, Field(ge=1, le=30 * 86_400)] = Field(
+        86_400.0, description="seconds a question stays open before the release is rolled back"
+    )
+
+
+class NotificationSettings(Section):
+    """Who is told how a change of production ended."""
+
+    url_variable: str = Field(
+        "TOWPATH_NOTIFY_URL", description="variable with the address that gets a JSON object with `text` by POST"
+    )
+    timeout_seconds: Seconds = Field(10.0, description="seconds the address may take to answer")

@@ -90,7 +90,7 @@ class Platform(Protocol):
         """Make the candidate the stable release. The one it replaces is drained and removed."""
 
     async def remove(self, permit: Permit) -> None:
-        """Take the candidate away: its share goes to 0, then it is drained and removed. That there is none is no matter."""
+        """Take the candidate away, if there is one: its share goes to 0, then it is drained and removed."""
 
     async def status(self, environment: str) -> EnvironmentStatus:
         """What is there now."""

@@ -8,10 +8,11 @@ that was switched on under a wrong name is a gate that is off.
 import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from tasks.core.delivery import DeliverySettings
 from tasks.core.section import Section
 
 
@@ -133,6 +134,7 @@ class Settings(Section):
     images: Mapping[str, ImageSettings] = Field(default_factory=dict)
     checks: Mapping[str, CheckSettings] = Field(default_factory=dict)
     codecov: CodecovSettings = Field(default_factory=CodecovSettings)
+    delivery: DeliverySettings = Field(default_factory=DeliverySettings)
 
 
 def read_settings(files: Mapping[str, str], overrides: Iterable[str] = ()) -> Settings:
@@ -202,12 +204,17 @@ def _nearest(location: tuple[int | str, ...]) -> str:
 
 
 def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
-    if not location:
-        return Settings
-    named: dict[str, type[BaseModel]] = {"images": ImageSettings, "checks": CheckSettings}
-    if location[0] in named:
-        return named[str(location[0])]
-    found = Settings.model_fields[str(location[0])].annotation
-    assert isinstance(found, type)
-    assert issubclass(found, BaseModel)
-    return found
+    """The model whose key the last part of a location was; names of tables and numbers of rows are passed over."""
+    model: type[BaseModel] = Settings
+    for part in location:
+        if isinstance(part, str) and part in model.model_fields:
+            model = model_within(model.model_fields[part].annotation) or model
+    return model
+
+
+def model_within(annotation: object) -> type[BaseModel] | None:
+    """The section that a field holds, alone, by name, in a row or perhaps; None for a plain value."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (model_within(part) for part in get_args(annotation))
+    return next((model for model in found if model is not None), None)

@@ -27,6 +27,20 @@ def migrate(url: str, revision: str = "head") -> None:
     command.upgrade(alembic_config(url), revision)
 
 
+def downgrade(url: str, revision: str) -> None:
+    command.downgrade(alembic_config(url), revision)
+
+
+def revision(url: str) -> str:
+    """The schema's revision; empty before the first migration."""
+    engine = connect(url)
+    try:
+        with engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision() or ""
+    finally:
+        engine.dispose()
+
+
 def check_ready(engine: Engine) -> None:
     """Raise NotReadyError unless the database answers and has this release's revision."""
     try:

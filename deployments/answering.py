@@ -1,0 +1,106 @@
+"""`towpath approve` and `towpath reject`: answers judged here first, so that one that does not count says why.
+
+What counts is handed to the paused flow run, which judges it again. An answer after the end, for another release, by
+somebody who may not, or by the same person twice, is refused with its reason; none is lost silently.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+from tasks.adapters.approvals import Found, all_pending, ask_for_abort
+from tasks.adapters.flow_runs import ServerBusy, ServerSilent, api_of, resume
+from tasks.adapters.grounds import known_grounds
+from tasks.adapters.intents import read_intent
+from tasks.adapters.ledger import read_records
+from tasks.core.approval import Answer, Decision, Denied, Granted, Refused, Waiting, rule
+from tasks.core.outcome import ExitCode
+from tasks.core.records import Kind
+
+_NEXT_PAUSE_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What became of an answer."""
+
+    exit_code: ExitCode
+    said: str
+
+
+async def answer(
+    state: Path, run: str, decision: Decision, *, by: str, reason: str, digest: str | None = None
+) -> Answered:
+    """Give an answer to the run whose id begins so."""
+    matching = [found for found in all_pending(state) if found.pending.request.run.startswith(run)]
+    if len(matching) > 1:
+        return Answered(ExitCode.USAGE, f"{run} is the beginning of several runs that wait: say more of it")
+    if not matching:
+        return _not_waiting(state, run, decision, by=by, reason=reason)
+    return await _answer(state, matching[0], decision, by=by, reason=reason, digest=digest)
+
+
+async def _answer(
+    state: Path, found: Found, decision: Decision, *, by: str, reason: str, digest: str | None
+) -> Answered:
+    request = found.pending.request
+    given = Answer(decision=decision, by=by, reason=reason, digest=digest or request.digest, at=time.time())
+    ruling = rule(request, found.pending.answers, given)
+    if isinstance(ruling, Refused):
+        return Answered(ExitCode.FAILED, f"refused: {ruling.reason}")
+    form = {"decision": decision.value, "by": by, "reason": reason or "none given", "digest": given.digest}
+    try:
+        trouble = await _hand_over(api_of(state), request.run, form)
+    except ServerSilent as silent:
+        return Answered(ExitCode.ERROR, f"the answer could not be handed over: {silent}")
+    if trouble:
+        return Answered(ExitCode.ERROR, f"the answer was not taken: {trouble}")
+    match ruling:
+        case Granted():
+            return Answered(
+                ExitCode.PASSED, f"{request.version} is approved by {', '.join(ruling.by)} (names as claimed)"
+            )
+        case Denied():
+            return Answered(ExitCode.PASSED, f"{request.version} is rejected; it is being taken back")
+        case Waiting():
+            return Answered(ExitCode.PASSED, f"heard; {ruling.missing} more approval(s) needed, each by another name")
+        case _:
+            assert_never(ruling)
+
+
+async def _hand_over(api_url: str, run: str, form: dict[str, str]) -> str:
+    """Why the server would not take it; a busy one is asked again, as is a run that has not paused yet."""
+    deadline = time.monotonic() + _NEXT_PAUSE_SECONDS
+    while True:
+        is_last = time.monotonic() >= deadline
+        try:
+            taken = await resume(api_url, run, form)
+        except ServerBusy:
+            if is_last:
+                raise
+        else:
+            if taken.is_accepted:
+                return ""
+            if taken.is_paused or is_last:
+                return taken.reason or "it gave no reason"
+        # NOTE: the server tells nobody when a run pauses.
+        await asyncio.sleep(0.25)
+
+
+def _not_waiting(state: Path, run: str, decision: Decision, *, by: str, reason: str) -> Answered:
+    """A run that waits for nobody: a canary under way can still be taken back, and an ended one says how it ended."""
+    for ground in known_grounds(state):
+        intent = read_intent(ground)
+        if intent is not None and intent.run.startswith(run):
+            if decision is Decision.REJECT and intent.kind is Kind.CANARY:
+                ask_for_abort(ground, intent.run, by=by, reason=reason or "no reason given")
+                return Answered(ExitCode.PASSED, f"{intent.release.version} will be taken back at its next look")
+            return Answered(ExitCode.FAILED, f"refused: run {run} does not wait for an approval now; it is under way")
+        for record in reversed(read_records(ground)):
+            if record.run.startswith(run):
+                by_whom = f", approved by {', '.join(each.by for each in record.approvals)}" if record.approvals else ""
+                ended = f"{record.ending}{by_whom}: {record.reason}"
+                return Answered(ExitCode.FAILED, f"refused: run {run} is over, record {record.number}: {ended}")
+    return Answered(ExitCode.USAGE, f"no run {run} waits for an approval: towpath status lists those that do")

@@ -1,0 +1,42 @@
+"""Which environment of which target a command means, when it is given a short name."""
+
+import argparse
+from pathlib import Path
+
+from tasks.adapters.grounds import Ground, NameRefused, known_grounds
+
+
+class NotChosen(Exception):
+    """It cannot be told which environment is meant; the text is one line."""
+
+
+def add_environment_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("environment", help="staging, production, ...")
+    add_target_argument(parser)
+
+
+def add_target_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--target", metavar="NAME", help="the target's name; not needed while there is only one")
+
+
+def chosen_ground(state: Path, environment: str, target: str | None) -> Ground:
+    """The environment that is meant. Raises NotChosen."""
+    known = known_grounds(state)
+    found = [each for each in known if each.environment == environment and target in (None, each.target)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(each.target for each in found)
+        raise NotChosen(f"several targets have an environment {environment}: say which by --target ({names})")
+    all_known = (
+        ", ".join(f"{each.target}/{each.environment}" for each in known) or "none yet: towpath cd TARGET makes one"
+    )
+    raise NotChosen(f"no environment {environment}{f' of {target}' if target else ''} is known; known: {all_known}")
+
+
+def named_ground(state: Path, environment: str, target: str | None) -> Ground:
+    """As `chosen_ground`, and with a target's name also one that nothing was delivered to yet."""
+    try:
+        return Ground(state, target, environment) if target else chosen_ground(state, environment, None)
+    except NameRefused as refused:
+        raise NotChosen(str(refused)) from refused

@@ -1,0 +1,31 @@
+"""`towpath canary`: try a release on a share of production's traffic, judged at every scrape."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from deployments.delivering import add_request_arguments, run_delivery
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--ref", help="branch, tag or commit; by default what is checked out")
+    add_request_arguments(parser)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    def flow() -> Callable[[], Any]:
+        from deployments.flow_in_terminal import placed
+        from flows.canary import canary
+
+        return lambda: canary(
+            placed(chosen.target),
+            ref=chosen.ref,
+            who=chosen.by,
+            why=chosen.reason,
+            override=chosen.override,
+            wait_seconds=chosen.wait,
+            overrides=chosen.set,
+            return_state=True,
+        )
+
+    return run_delivery("canary", chosen, flow)

@@ -1,0 +1,31 @@
+"""`towpath cd`: build a revision that has passed its gates and release it to staging."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from deployments.delivering import add_request_arguments, run_delivery
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--ref", help="branch, tag or commit; by default what is checked out, which must be committed")
+    add_request_arguments(parser)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    def flow() -> Callable[[], Any]:
+        from deployments.flow_in_terminal import placed
+        from flows.cd import cd
+
+        return lambda: cd(
+            placed(chosen.target),
+            ref=chosen.ref,
+            who=chosen.by,
+            why=chosen.reason,
+            override=chosen.override,
+            wait_seconds=chosen.wait,
+            overrides=chosen.set,
+            return_state=True,
+        )
+
+    return run_delivery("cd", chosen, flow)

@@ -1,0 +1,38 @@
+"""`towpath history`: every change of an environment, from its release records."""
+
+import argparse
+
+from deployments.choosing import NotChosen, add_environment_arguments, chosen_ground
+from deployments.saying import complain, say
+from tasks.adapters.ledger import read_records
+from tasks.adapters.state import state_home
+from tasks.core.outcome import ExitCode
+from tasks.core.platform import PlatformTrouble
+from tasks.core.records import Record
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_environment_arguments(parser)
+    parser.add_argument("--newest", type=int, default=20, metavar="COUNT", help="how many, counted from the last")
+
+
+def run(chosen: argparse.Namespace) -> int:
+    try:
+        ground = chosen_ground(state_home(), chosen.environment, chosen.target)
+        records = read_records(ground)
+    except NotChosen as reason:
+        complain(f"towpath history: {reason}")
+        return ExitCode.USAGE
+    except PlatformTrouble as trouble:
+        complain(f"towpath history: {trouble}")
+        return ExitCode.ERROR
+    for record in records[-chosen.newest :]:
+        say(_line(record))
+    if not records:
+        say(f"nothing was ever released to {ground.target}/{ground.environment}")
+    return ExitCode.PASSED
+
+
+def _line(record: Record) -> str:
+    what = f"{record.number:4}  {record.ended[:19].replace('T', ' ')}  {record.kind:10} {record.release.version:12}"
+    return f"{what} {record.ending:11} {record.who}: {' '.join(record.reason.split())[:140]}"

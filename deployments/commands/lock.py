@@ -1,0 +1,33 @@
+"""`towpath lock`: keep every new change out of an environment, for instance during an incident."""
+
+import argparse
+import time
+
+from deployments.choosing import NotChosen, add_environment_arguments, named_ground
+from deployments.saying import complain, say
+from tasks.adapters.permits import Hold, hold_of, holder_of, put_hold
+from tasks.adapters.state import state_home
+from tasks.core.outcome import ExitCode
+from tasks.delivery.request import named
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_environment_arguments(parser)
+    parser.add_argument("--reason", required=True, help="why; shown to whoever is kept out")
+    parser.add_argument("--by", default="", metavar="NAME", help="who (default: your login)")
+
+
+def run(chosen: argparse.Namespace) -> int:
+    try:
+        ground = named_ground(state_home(), chosen.environment, chosen.target)
+    except NotChosen as reason:
+        complain(f"towpath lock: {reason}")
+        return ExitCode.USAGE
+    if (hold := hold_of(ground.folder)) is not None:
+        complain(f"towpath lock: {ground.environment} is held already by {hold}")
+        return ExitCode.FAILED
+    put_hold(ground.folder, Hold(named(chosen.by), chosen.reason, time.time()))
+    say(f"{ground.target}/{ground.environment} takes no new change until towpath unlock {ground.environment}")
+    if (holder := holder_of(ground.folder)) is not None and holder.is_alive:
+        say(f"under way and not stopped by this: {holder}")
+    return ExitCode.PASSED

@@ -1,0 +1,42 @@
+"""`towpath rollback`: put a recorded release back, whole."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from deployments.choosing import NotChosen, add_environment_arguments, chosen_ground
+from deployments.delivering import add_person_arguments, run_delivery
+from deployments.saying import complain
+from tasks.adapters.state import state_home
+from tasks.core.outcome import ExitCode
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_environment_arguments(parser)
+    parser.add_argument(
+        "release", nargs="?", default="previous", help="number of a record, or a version (default: the release before)"
+    )
+    add_person_arguments(parser)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    try:
+        ground = chosen_ground(state_home(), chosen.environment, chosen.target)
+    except NotChosen as reason:
+        complain(f"towpath rollback: {reason}")
+        return ExitCode.USAGE
+
+    def flow() -> Callable[[], Any]:
+        from flows.rollback import rollback
+
+        return lambda: rollback(
+            ground.target,
+            ground.environment,
+            chosen.release,
+            who=chosen.by,
+            why=chosen.reason,
+            wait_seconds=chosen.wait,
+            return_state=True,
+        )
+
+    return run_delivery("rollback", chosen, flow)

@@ -1,0 +1,36 @@
+"""`towpath show`: one release record, whole."""
+
+import argparse
+
+from deployments.choosing import NotChosen, add_target_argument, chosen_ground
+from deployments.saying import complain, say
+from tasks.adapters.ledger import find_record
+from tasks.adapters.state import state_home
+from tasks.core.delivery_report import delivery_page
+from tasks.core.outcome import ExitCode
+from tasks.core.platform import PlatformTrouble
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("release", help="number of a record, a version, or the beginning of a digest")
+    parser.add_argument("--environment", default="production", help="where (default: production)")
+    add_target_argument(parser)
+    parser.add_argument("--json", action="store_true", help="as JSON, as it lies on disk")
+
+
+def run(chosen: argparse.Namespace) -> int:
+    try:
+        ground = chosen_ground(state_home(), chosen.environment, chosen.target)
+        record = find_record(ground, chosen.release)
+    except NotChosen as reason:
+        complain(f"towpath show: {reason}")
+        return ExitCode.USAGE
+    except PlatformTrouble as trouble:
+        complain(f"towpath show: {trouble}")
+        return ExitCode.ERROR
+    if record is None:
+        where = ground.environment
+        complain(f"towpath show: {where} has no record of {chosen.release}: towpath history {where}")
+        return ExitCode.USAGE
+    say(record.model_dump_json(indent=2) if chosen.json else delivery_page(record))
+    return ExitCode.PASSED

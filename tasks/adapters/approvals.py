@@ -1,0 +1,89 @@
+"""Questions that wait for a person, on disk beside the environment they are about.
+
+A question is there as long as it may be answered, with the answers that counted so far, so that whoever answers can be
+told at once why an answer does not count, also when the server or the flow is gone.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tasks.adapters.grounds import Ground, known_grounds
+from tasks.adapters.state import write_atomically
+from tasks.core.approval import Answer, ApprovalRequest
+
+
+class Pending(BaseModel):
+    """A question and what has been answered; `refused` holds the reasons of answers that did not count."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    request: ApprovalRequest
+    answers: tuple[Answer, ...] = ()
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """A pending question and where it is kept."""
+
+    ground: Ground
+    pending: Pending
+
+
+def _path(ground: Ground, run: str) -> Path:
+    return ground.folder / "approvals" / f"{run}.json"
+
+
+@contextmanager
+def asked(ground: Ground, request: ApprovalRequest) -> Iterator[None]:
+    """The question is open until the context ends."""
+    write_pending(ground, Pending(request=request))
+    try:
+        yield
+    finally:
+        withdraw(ground, request.run)
+
+
+def write_pending(ground: Ground, pending: Pending) -> None:
+    write_atomically(_path(ground, pending.request.run), pending.model_dump_json(indent=2) + "\n", mode=0o600)
+
+
+def withdraw(ground: Ground, run: str) -> None:
+    _path(ground, run).unlink(missing_ok=True)
+
+
+def all_pending(state: Path) -> tuple[Found, ...]:
+    """Every open question of this home."""
+    found: list[Found] = []
+    for ground in known_grounds(state):
+        for path in sorted((ground.folder / "approvals").glob("*.json")):
+            try:
+                found.append(Found(ground, Pending.model_validate_json(path.read_bytes())))
+            except (OSError, ValidationError, ValueError):
+                continue
+    return tuple(found)
+
+
+def ask_for_abort(ground: Ground, run: str, *, by: str, reason: str) -> None:
+    """Have a canary that is under way taken back at its next look."""
+    said = {"run": run, "by": by, "reason": reason, "at": time.time()}
+    write_atomically(ground.folder / "abort.json", json.dumps(said) + "\n", mode=0o600)
+
+
+def abort_asked(ground: Ground, run: str) -> str:
+    """Why the canary of this run is to be taken back; empty when nobody asked."""
+    try:
+        said = json.loads((ground.folder / "abort.json").read_bytes())
+        return f"{said['by']} asked for it: {said['reason']}" if said["run"] == run else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def forget_abort(ground: Ground) -> None:
+    (ground.folder / "abort.json").unlink(missing_ok=True)

@@ -1,0 +1,75 @@
+"""A few words to a Prefect server about its flow runs, over HTTP, since importing Prefect for them costs a second."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+
+class ServerSilent(Exception):
+    """The server could not be asked; the text is one line."""
+
+
+class ServerBusy(ServerSilent):
+    """The server did not come to it: its database was locked, or the connection broke. Later it may."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Whether the server took it, and its reason when it did not."""
+
+    is_accepted: bool
+    is_paused: bool
+    reason: str
+
+
+def api_of(state: Path) -> str:
+    """The API the user named, else that of the server of this home. Raises ServerSilent."""
+    if named := os.environ.get("PREFECT_API_URL"):
+        return named.rstrip("/")
+    try:
+        return str(json.loads((state / "server" / "server.json").read_bytes())["url"])
+    except (OSError, ValueError, KeyError) as missing:
+        raise ServerSilent("no Prefect server runs here: towpath up starts it") from missing
+
+
+async def resume(api_url: str, run: str, answer: Mapping[str, str]) -> Taken:
+    """Answer the form of a paused run. Raises ServerSilent."""
+    said = await _post(f"{api_url}/flow_runs/{run}/resume", {"run_input": dict(answer)})
+    details = said.get("details") or {}
+    reason = str(details.get("reason") or "")
+    return Taken(said.get("status") == "ACCEPT", "not paused" not in reason, reason)
+
+
+async def bury(api_url: str, run: str, message: str) -> None:
+    """Say of a run whose process died that it crashed, so that nobody can answer it any more. Raises ServerSilent."""
+    state = {"type": "CRASHED", "name": "Crashed", "message": message}
+    await _post(f"{api_url}/flow_runs/{run}/set_state", {"state": state, "force": True})
+
+
+async def _post(url: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {key}"} if (key := os.environ.get("PREFECT_API_KEY")) else {}
+    try:
+        async with httpx.AsyncClient(headers=headers, auth=_credentials(), timeout=15, trust_env=False) as client:
+            answer = await client.post(url, json=body)
+            if answer.status_code == httpx.codes.NOT_FOUND:
+                raise ServerSilent("the Prefect server does not know this run")
+            if answer.is_server_error:
+                raise ServerBusy(f"the Prefect server answered {answer.status_code}")
+            return dict(answer.raise_for_status().json())
+    except httpx.HTTPStatusError as refused:
+        said = f"{refused.response.status_code}: {refused.response.text[:200]}"
+        raise ServerSilent(f"the Prefect server refused it ({said})") from refused
+    except httpx.TransportError as broken:
+        raise ServerBusy(f"the Prefect server could not be reached ({type(broken).__name__})") from broken
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as failure:
+        raise ServerSilent(f"the Prefect server could not be asked ({type(failure).__name__})") from failure
+
+
+def _credentials() -> httpx.BasicAuth | None:
+    user, colon, password = os.environ.get("PREFECT_API_AUTH_STRING", "").partition(":")
+    return httpx.BasicAuth(user, password) if colon else None

@@ -1,0 +1,132 @@
+"""Who may let a release through, and for which release exactly.
+
+An approval names the digest of the release it is for, so that it can never be used for another. What a person gives
+as a name at the command line or in the UI is recorded as claimed: nothing here proves it, and nothing here says so.
+
+An answer that does not count is refused with its reason and leaves the question open; it is never dropped silently.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Decision(StrEnum):
+    """Published in the approval form: a contract."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class ApprovalRequest(BaseModel):
+    """What is asked of whom until when. Times are seconds since the epoch."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str = Field(description="the flow run that waits")
+    target: str
+    environment: str
+    question: str = Field(description="what an approval allows")
+    version: str
+    digest: str = Field(description="digest of the one release this is about")
+    author: str = Field("", description="who made the release's commit")
+    needed: int = Field(1, ge=1, description="approvals it takes, each by another name")
+    approvers: tuple[str, ...] = Field((), description="names that count; empty: every name does")
+    may_author_approve: bool = True
+    asked_at: float
+    expires_at: float
+    evidence: tuple[str, ...] = Field((), description="what the decision rests on, a line each")
+
+
+class Answer(BaseModel):
+    """What somebody said. `is_proved` is true only for a name that a signature stands for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    decision: Decision
+    by: str
+    reason: str = ""
+    digest: str
+    at: float
+    is_proved: bool = False
+
+
+@dataclass(frozen=True)
+class Granted:
+    """Enough people have approved."""
+
+    by: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Denied:
+    """One person has rejected; that is enough."""
+
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The answer counts, and more are needed."""
+
+    missing: int
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The answer does not count, for this reason."""
+
+    reason: str
+
+
+Ruling = Granted | Denied | Waiting | Refused
+
+
+def rule(request: ApprovalRequest, earlier: Iterable[Answer], answer: Answer) -> Ruling:
+    """What an answer means beside those that counted before it."""
+    given = tuple(earlier)
+    if reason := _why_refused(request, given, answer):
+        return Refused(reason)
+    if answer.decision is Decision.REJECT:
+        return Denied(answer.by.strip(), answer.reason or "no reason given")
+    names = (*(each.by.strip() for each in given), answer.by.strip())
+    missing = request.needed - len(names)
+    return Waiting(missing) if missing > 0 else Granted(names)
+
+
+def _why_refused(request: ApprovalRequest, given: tuple[Answer, ...], answer: Answer) -> str:
+    name = _folded(answer.by)
+    is_approval = answer.decision is Decision.APPROVE
+    if not name:
+        return "an answer needs a name: --by NAME"
+    if answer.at >= request.expires_at:
+        return f"this question expired {_ago(answer.at - request.expires_at)} ago, and its release was rolled back"
+    if answer.digest != request.digest:
+        return (
+            f"the answer is for {_short(answer.digest)}, and what waits is {request.version} ({_short(request.digest)})"
+        )
+    if request.approvers and name not in map(_folded, request.approvers):
+        return f"{answer.by} is not among the approvers of {request.environment}: {', '.join(request.approvers)}"
+    if is_approval and not request.may_author_approve and name == _folded(request.author):
+        return f"{answer.by} is the author of {request.version}, and authors may not approve their own releases"
+    if is_approval and name in {_folded(each.by) for each in given}:
+        return f"{answer.by} has approved already; {request.needed} different people are needed"
+    return ""
+
+
+def _folded(name: str) -> str:
+    return " ".join(name.split()).casefold()
+
+
+def _short(digest: str) -> str:
+    return digest[:19]
+
+
+def _ago(seconds: float) -> str:
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,62 @@
+"""The whole of [delivery] in towpath.toml."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from tasks.core.canary_settings import CanarySettings
+from tasks.core.delivery_settings import (
+    ApprovalSettings,
+    ComponentSettings,
+    DatabaseSettings,
+    EnvironmentSettings,
+    NotificationSettings,
+    TestSettings,
+    VerificationSettings,
+)
+from tasks.core.freeze import FreezeWindow
+from tasks.core.section import Section
+
+
+class DeliverySettings(Section):
+    """How the target is built, released and watched."""
+
+    platform: Literal["local"] = Field(
+        "local", description="what the environments run on: local, processes of this machine"
+    )
+    components: Mapping[str, ComponentSettings] = Field({}, description="what a release is made of")
+    environments: Mapping[str, EnvironmentSettings] = Field({}, description="where releases run")
+    gates: tuple[str, ...] = Field(("ci",), description="flows that must have passed on a revision before cd takes it")
+    staging: str = Field("staging", description="environment that cd releases to")
+    production: str = Field("production", description="environment of canaries and versions")
+    kept_artifacts: Annotated[int, Field(ge=2, le=1000)] = Field(
+        10, description="built releases kept beside those that run, for going back"
+    )
+    database: DatabaseSettings | None = Field(None, description="unset: there is none to migrate")
+    tests: TestSettings = Field(default_factory=TestSettings)
+    verification: VerificationSettings = Field(default_factory=VerificationSettings)
+    canary: CanarySettings = Field(default_factory=CanarySettings)
+    approvals: ApprovalSettings = Field(default_factory=ApprovalSettings)
+    notifications: NotificationSettings = Field(default_factory=NotificationSettings)
+    freezes: tuple[FreezeWindow, ...] = Field((), description="times in which nothing changes")
+
+    @model_validator(mode="after")
+    def _names_what_there_is(self) -> Self:
+        for name, environment in self.environments.items():
+            for component in (*environment.replicas, *environment.variables):
+                self._known(component, f"environments.{name}")
+            if missing := [each for each in self.components if each not in environment.replicas]:
+                raise ValueError(
+                    f"environments.{name} says no replicas for {missing[0]}: add replicas.{missing[0]} = 1"
+                )
+        if self.database is not None:
+            self._known(self.database.component, "database.component")
+        for component in self.canary.replicas:
+            self._known(component, "canary.replicas")
+        return self
+
+    def _known(self, component: str, where: str) -> None:
+        if component not in self.components:
+            known = ", ".join(self.components) or "none"
+            raise ValueError(f"{where} names {component}, which is no component; known: {known}")

@@ -1,0 +1,56 @@
+"""What a running change promised before it moved anything, and when somebody else must keep the promise.
+
+An intent is written before the first change and names how to undo it. The flow that makes the change renews a
+heartbeat; when that grows old, or the deadline passes, the guard undoes the change, whoever or whatever died. Ages are
+measured on the machine's monotonic clock, which no change of the date moves; after a restart of the machine every
+intent is old, since nothing that it spoke of is alive.
+"""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tasks.core.records import Kind
+from tasks.core.release import Release
+
+
+class Intent(BaseModel):
+    """A change under way. Moments are seconds of the monotonic clock of the boot named by `boot`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    token: str = Field(description="the permit it works under")
+    target: str
+    environment: str
+    kind: Kind
+    release: Release
+    number: int
+    run: str
+    who: str
+    why: str = ""
+    boot: str
+    began: float
+    began_at: float = Field(description="seconds since the epoch, for people")
+    deadline: float
+    stale_seconds: float = 15.0
+
+
+class Heartbeat(BaseModel):
+    """The last sign of life of the flow behind an intent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    token: str
+    boot: str
+    at: float
+
+
+def why_undo(intent: Intent, beat: Heartbeat | None, *, boot: str, now: float) -> str:
+    """Why the change must be undone now, in words; empty while its flow is alive and in time."""
+    if intent.boot != boot:
+        return "the machine was restarted while the change was under way"
+    if now >= intent.deadline:
+        return f"the change was not finished {intent.deadline - intent.began:.0f} s after it began"
+    last = beat.at if beat is not None and beat.token == intent.token and beat.boot == boot else intent.began
+    silent = now - last
+    if silent > intent.stale_seconds:
+        return f"its flow gave no sign of life for {silent:.0f} s"
+    return ""

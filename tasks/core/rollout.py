@@ -1,0 +1,397 @@
+"""The rollout of a canary, as a machine without a clock, a platform or a network.
+
+It answers one question: given what has happened, what is to be done now. `advance` takes a state, an event and the
+time, and gives the next state and the actions that lead there; whoever drives it performs them and reports back with
+events. Events are numbered, and one that was seen already changes nothing.
+
+What must never happen: the share of the canary rises without a verdict that allows it (or a person's word, where the
+evidence was put before that person), a rollout ends at any share but 0 or 100, or there is a state from which it
+cannot be aborted.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import assert_never
+
+from tasks.core.judgement import CanaryVerdict
+
+
+class Phase(StrEnum):
+    """Where a rollout stands. Published in records: a contract."""
+
+    PLANNED = "planned"
+    PLACING = "placing"
+    WATCHING = "watching"
+    ASKING = "asking"
+    SCALING = "scaling"
+    PROMOTING = "promoting"
+    UNDOING = "undoing"
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled-back"
+
+    @property
+    def is_final(self) -> bool:
+        return self in (Phase.PROMOTED, Phase.ROLLED_BACK)
+
+
+class Otherwise(StrEnum):
+    """What becomes of a canary that has not shown itself good or bad when its time is over."""
+
+    ROLL_BACK = "roll-back"
+    ASK = "ask"
+
+
+class Question(StrEnum):
+    """What a person is asked. Published in approvals: a contract."""
+
+    PROMOTE = "promote"
+    PROMOTE_WITHOUT_PROOF = "promote-without-proof"
+    WATCH_ON = "watch-on"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutPlan:
+    """Shares in percent, rising; the window that is watched, and how far it may be extended."""
+
+    steps: tuple[float, ...] = (10.0,)
+    step_seconds: float = 60.0
+    window_seconds: float = 300.0
+    max_window_seconds: float = 900.0
+    approval_seconds: float = 86_400.0
+    needs_approval: bool = True
+    on_inconclusive: Otherwise = Otherwise.ROLL_BACK
+
+
+@dataclass(frozen=True)
+class Began:
+    """The rollout may start."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Every instance of the canary is ready."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The judge has looked at one more scrape."""
+
+    verdict: CanaryVerdict
+    reason: str
+
+
+@dataclass(frozen=True)
+class Approved:
+    by: str
+
+
+@dataclass(frozen=True)
+class Rejected:
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ScaledUp:
+    """The canary has as many instances as it needs to take all traffic, and all are ready."""
+
+
+@dataclass(frozen=True)
+class TookOver:
+    """The canary is the stable release now."""
+
+
+@dataclass(frozen=True)
+class Removed:
+    """The canary is gone."""
+
+
+@dataclass(frozen=True)
+class AbortAsked:
+    """A person, a signal, or a step that could not be done ends the rollout."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Ticked:
+    """Time has passed and nothing else."""
+
+
+Happening = Began | Placed | Judged | Approved | Rejected | ScaledUp | TookOver | Removed | AbortAsked | Ticked
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened; `number` grows from one to the next."""
+
+    number: int
+    what: Happening
+
+
+@dataclass(frozen=True)
+class Place:
+    """Put the canary beside the stable release."""
+
+
+@dataclass(frozen=True)
+class SetWeight:
+    percent: float
+
+
+@dataclass(frozen=True)
+class ExtendWindow:
+    """Watch until this many seconds after the canary got traffic."""
+
+    until_seconds: float
+
+
+@dataclass(frozen=True)
+class Ask:
+    question: Question
+
+
+@dataclass(frozen=True)
+class WithdrawQuestion:
+    """Nobody needs to answer any more."""
+
+
+@dataclass(frozen=True)
+class ScaleUp:
+    """Give the canary as many instances as it needs to take all traffic."""
+
+
+@dataclass(frozen=True)
+class TakeOver:
+    """Make the canary the stable release."""
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Take the canary away."""
+
+
+Action = Place | SetWeight | ExtendWindow | Ask | WithdrawQuestion | ScaleUp | TakeOver | Remove
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """Where a rollout stands. `weight` is in percent; times are seconds on the caller's clock."""
+
+    plan: RolloutPlan
+    phase: Phase = Phase.PLANNED
+    weight: float = 0.0
+    step: int = 0
+    step_since: float = 0.0
+    watched_since: float = 0.0
+    window_seconds: float = 0.0
+    question: Question | None = None
+    asked_since: float = 0.0
+    is_approved: bool = False
+    last_verdict: CanaryVerdict = CanaryVerdict.WATCHING
+    last_number: int = 0
+    why: str = ""
+
+    def is_window_over(self, now: float) -> bool:
+        return now - self.watched_since >= self.window_seconds
+
+
+Next = tuple[Rollout, tuple[Action, ...]]
+_STAY: tuple[Action, ...] = ()
+
+
+def advance(rollout: Rollout, event: Event, now: float) -> Next:
+    """The state after the event, and what must be done to bring the world there, in order."""
+    if event.number <= rollout.last_number or rollout.phase.is_final:
+        return rollout, _STAY
+    return _react(replace(rollout, last_number=event.number), event.what, now)
+
+
+def _react(rollout: Rollout, what: Happening, now: float) -> Next:
+    match what:
+        case AbortAsked():
+            return _undo(rollout, what.reason)
+        case Began():
+            return _begin(rollout)
+        case Placed():
+            return _start_watching(rollout, now)
+        case Judged():
+            return _hear_verdict(rollout, what, now)
+        case Approved():
+            return _hear_approval(rollout, what, now)
+        case Rejected():
+            return _hear_rejection(rollout, what)
+        case ScaledUp():
+            return _take_over(rollout)
+        case TookOver():
+            return _end_promoted(rollout)
+        case Removed():
+            return _end_rolled_back(rollout)
+        case Ticked():
+            return _expire(rollout, now)
+        case _:
+            assert_never(what)
+
+
+def _begin(rollout: Rollout) -> Next:
+    if rollout.phase is not Phase.PLANNED:
+        return rollout, _STAY
+    return replace(rollout, phase=Phase.PLACING, why="put beside the stable release"), (Place(),)
+
+
+def _start_watching(rollout: Rollout, now: float) -> Next:
+    if rollout.phase is not Phase.PLACING:
+        return rollout, _STAY
+    share = rollout.plan.steps[0]
+    watching = replace(
+        rollout,
+        phase=Phase.WATCHING,
+        weight=share,
+        step_since=now,
+        watched_since=now,
+        window_seconds=rollout.plan.window_seconds,
+        why=f"{share:g} % of the traffic",
+    )
+    return watching, (SetWeight(share),)
+
+
+def _hear_verdict(rollout: Rollout, judged: Judged, now: float) -> Next:
+    known = replace(rollout, last_verdict=judged.verdict)
+    match known.phase:
+        case Phase.WATCHING:
+            return _watch(known, judged, now)
+        case Phase.ASKING:
+            return _watch_while_asking(known, judged, now)
+        case Phase.SCALING if judged.verdict is CanaryVerdict.FAIL:
+            return _undo(known, judged.reason)
+        case _:
+            return known, _STAY
+
+
+def _watch(rollout: Rollout, judged: Judged, now: float) -> Next:
+    match judged.verdict:
+        case CanaryVerdict.FAIL:
+            return _undo(rollout, judged.reason)
+        case CanaryVerdict.PASS:
+            return _step_up(rollout, judged, now)
+        case CanaryVerdict.WATCHING:
+            return rollout, _STAY
+        case CanaryVerdict.INCONCLUSIVE:
+            return _without_proof(rollout, judged, now)
+        case CanaryVerdict.NO_TRAFFIC | CanaryVerdict.METRICS_DOWN | CanaryVerdict.SPLIT_WRONG:
+            return _without_evidence(rollout, judged, now) if rollout.is_window_over(now) else (rollout, _STAY)
+        case _:
+            assert_never(judged.verdict)
+
+
+def _step_up(rollout: Rollout, judged: Judged, now: float) -> Next:
+    is_last = rollout.step + 1 >= len(rollout.plan.steps)
+    if is_last and rollout.plan.needs_approval:
+        return _ask(rollout, Question.PROMOTE, judged.reason, now)
+    if is_last:
+        return _scale_up(rollout, judged.reason)
+    if now - rollout.step_since < rollout.plan.step_seconds:
+        return rollout, _STAY
+    step = rollout.step + 1
+    share = rollout.plan.steps[step]
+    risen = replace(rollout, step=step, step_since=now, weight=share, why=f"{share:g} % after: {judged.reason}")
+    return risen, (SetWeight(share),)
+
+
+def _without_proof(rollout: Rollout, judged: Judged, now: float) -> Next:
+    """Neither good nor bad at the end of the window: more of it, which costs an anytime-valid test nothing."""
+    most = rollout.plan.max_window_seconds
+    if rollout.window_seconds < most:
+        window = min(rollout.window_seconds + rollout.plan.window_seconds, most)
+        why = f"the window is extended to {window:g} s: {judged.reason}"
+        return replace(rollout, window_seconds=window, why=why), (ExtendWindow(window),)
+    if rollout.plan.on_inconclusive is Otherwise.ASK:
+        return _ask(rollout, Question.PROMOTE_WITHOUT_PROOF, judged.reason, now)
+    return _undo(rollout, f"not shown to be good within {most:g} s: {judged.reason}")
+
+
+def _without_evidence(rollout: Rollout, judged: Judged, now: float) -> Next:
+    """Nothing to judge by at the end of the window: nobody can promote that, but a person may have it watched on."""
+    if rollout.plan.on_inconclusive is Otherwise.ASK:
+        return _ask(rollout, Question.WATCH_ON, judged.reason, now)
+    return _undo(rollout, f"{judged.verdict} at the end of the window: {judged.reason}")
+
+
+def _ask(rollout: Rollout, question: Question, why: str, now: float) -> Next:
+    asking = replace(rollout, phase=Phase.ASKING, question=question, asked_since=now, is_approved=False, why=why)
+    return asking, (Ask(question),)
+
+
+def _watch_while_asking(rollout: Rollout, judged: Judged, now: float) -> Next:
+    if judged.verdict is CanaryVerdict.FAIL:
+        return _undo(rollout, f"turned bad while it waited for approval: {judged.reason}")
+    if rollout.is_approved and judged.verdict is CanaryVerdict.PASS:
+        return _scale_up(rollout, rollout.why)
+    return _expire(rollout, now)
+
+
+def _hear_approval(rollout: Rollout, approved: Approved, now: float) -> Next:
+    if rollout.phase is not Phase.ASKING or rollout.question is None:
+        return rollout, _STAY
+    match rollout.question:
+        case Question.PROMOTE if rollout.last_verdict is not CanaryVerdict.PASS:
+            held = f"approved by {approved.by}; waits for the verdict to be pass again, it is {rollout.last_verdict}"
+            return replace(rollout, is_approved=True, why=held), _STAY
+        case Question.PROMOTE | Question.PROMOTE_WITHOUT_PROOF:
+            return _scale_up(rollout, f"approved by {approved.by}")
+        case Question.WATCH_ON:
+            return _watch_on(rollout, approved, now)
+        case _:
+            assert_never(rollout.question)
+
+
+def _watch_on(rollout: Rollout, approved: Approved, now: float) -> Next:
+    window = now - rollout.watched_since + rollout.plan.window_seconds
+    why = f"watched on, as {approved.by} asked"
+    watching = replace(rollout, phase=Phase.WATCHING, question=None, window_seconds=window, why=why)
+    return watching, (ExtendWindow(window),)
+
+
+def _hear_rejection(rollout: Rollout, rejected: Rejected) -> Next:
+    if rollout.phase is not Phase.ASKING:
+        return rollout, _STAY
+    return _undo(rollout, f"rejected by {rejected.by}: {rejected.reason}")
+
+
+def _expire(rollout: Rollout, now: float) -> Next:
+    if rollout.phase is not Phase.ASKING or now - rollout.asked_since < rollout.plan.approval_seconds:
+        return rollout, _STAY
+    waited = rollout.plan.approval_seconds
+    missing = "the verdict did not become pass again" if rollout.is_approved else "nobody approved it"
+    return _undo(rollout, f"{missing} within {waited:g} s")
+
+
+def _scale_up(rollout: Rollout, why: str) -> Next:
+    withdrawn: tuple[Action, ...] = (WithdrawQuestion(),) if rollout.phase is Phase.ASKING else ()
+    return replace(rollout, phase=Phase.SCALING, question=None, why=why), (*withdrawn, ScaleUp())
+
+
+def _take_over(rollout: Rollout) -> Next:
+    if rollout.phase is not Phase.SCALING:
+        return rollout, _STAY
+    return replace(rollout, phase=Phase.PROMOTING, weight=100.0), (SetWeight(100.0), TakeOver())
+
+
+def _end_promoted(rollout: Rollout) -> Next:
+    if rollout.phase is not Phase.PROMOTING:
+        return rollout, _STAY
+    return replace(rollout, phase=Phase.PROMOTED), _STAY
+
+
+def _undo(rollout: Rollout, why: str) -> Next:
+    if rollout.phase is Phase.UNDOING:
+        return rollout, _STAY
+    withdrawn: tuple[Action, ...] = (WithdrawQuestion(),) if rollout.phase is Phase.ASKING else ()
+    undoing = replace(rollout, phase=Phase.UNDOING, weight=0.0, question=None, why=why)
+    return undoing, (SetWeight(0.0), *withdrawn, Remove())
+
+
+def _end_rolled_back(rollout: Rollout) -> Next:
+    if rollout.phase is not Phase.UNDOING:
+        return rollout, _STAY
+    return replace(rollout, phase=Phase.ROLLED_BACK), _STAY

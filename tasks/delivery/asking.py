@@ -1,0 +1,148 @@
+"""Asking people: a paused flow run with a typed form in the UI, the same question on disk for the command line.
+
+Every answer is judged by the same rules, whichever way it came; one that does not count is kept with its reason and
+the question stays open. Names are what people claim: nothing here proves them.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Literal, assert_never, cast
+from uuid import UUID
+
+from prefect import get_client, pause_flow_run
+from prefect.input import RunInput
+from prefect.states import Running
+from pydantic import Field, create_model
+
+from tasks.adapters.approvals import Pending, asked, write_pending
+from tasks.adapters.grounds import Ground
+from tasks.core.approval import (
+    Answer,
+    ApprovalRequest,
+    Decision,
+    Denied,
+    Granted,
+    Refused,
+    Ruling,
+    Waiting,
+    rule,
+)
+from tasks.watching import ApprovalAsked, ApprovalHeard, tell
+
+_POLL_SECONDS = 1.0
+_SLACK_SECONDS = 60.0
+
+
+class ApprovalForm(RunInput):
+    """What a person fills in. No field has a default: a run that is resumed without an answer is not approved."""
+
+    decision: Decision = Field(description="approve or reject")
+    by: str = Field(min_length=1, description="your name; it is recorded as claimed, not proved")
+    reason: str = Field(description="why, in your words")
+    digest: str = Field(description="the release this is about; an approval counts for no other")
+
+
+def form_for(request: ApprovalRequest) -> type[ApprovalForm]:
+    """The form of one question: the only digest it takes is that of the release in question."""
+    only = Field(description=f"the release this is about, {request.version}; an approval counts for no other")
+    made = create_model("ApprovalForm", __base__=ApprovalForm, digest=(_only(request.digest), only))
+    return cast("type[ApprovalForm]", made.with_initial_data(description=question_page(request)))
+
+
+def _only(word: str) -> Any:
+    """The type that has this one value."""
+    return cast("Any", Literal).__getitem__(word)
+
+
+def question_page(request: ApprovalRequest) -> str:
+    """The question with its evidence, as Markdown."""
+    lines = [
+        f"## {request.question}",
+        *(f"- {line}" for line in request.evidence),
+        "",
+        f"release `{request.digest}`",
+        "",
+        f"{request.needed} approval(s) needed"
+        + (f", by {', '.join(request.approvers)}" if request.approvers else "")
+        + f"; expires {time.strftime('%Y-%m-%d %H:%M:%S %Z', time.localtime(request.expires_at))}.",
+        "",
+        f"At the command line: `towpath approve {request.run} --by NAME` or `towpath reject {request.run} --by NAME`.",
+    ]
+    return "\n".join(lines)
+
+
+@asynccontextmanager
+async def question(ground: Ground, request: ApprovalRequest) -> AsyncIterator["Hearing"]:
+    """The question is open, and answers are heard, until the context ends; then the flow run goes on."""
+    with asked(ground, request):
+        tell(ApprovalAsked(request))
+        hearing = Hearing(ground, request)
+        listening = asyncio.create_task(hearing.listen())
+        try:
+            yield hearing
+        finally:
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+            if hearing.is_paused:
+                await _run_again(request.run)
+
+
+class Hearing:
+    """What people say to one question. `verdict` is set by the answer that decides it, or by what made asking end."""
+
+    def __init__(self, ground: Ground, request: ApprovalRequest) -> None:
+        self.request = request
+        self.answers: list[Answer] = []
+        self.refused: list[str] = []
+        self.is_paused = False
+        self.verdict: asyncio.Future[Granted | Denied] = asyncio.get_running_loop().create_future()
+        self._ground = ground
+
+    async def listen(self) -> None:
+        try:
+            while not self.verdict.done():
+                self._hear(await self._next_answer())
+        except Exception as failure:  # noqa: BLE001  (whatever keeps people from answering must end the question)
+            if not self.verdict.done():
+                self.verdict.set_exception(AskingFailed(f"nobody could be asked: {failure or type(failure).__name__}"))
+
+    async def _next_answer(self) -> Answer:
+        self.is_paused = True
+        left = max(1.0, self.request.expires_at - time.time()) + _SLACK_SECONDS
+        form = form_for(self.request)
+        said = await cast("Any", pause_flow_run)(wait_for_input=form, timeout=int(left), poll_interval=_POLL_SECONDS)
+        self.is_paused = False
+        return Answer(decision=said.decision, by=said.by, reason=said.reason, digest=said.digest, at=time.time())
+
+    def _hear(self, answer: Answer) -> None:
+        ruling = rule(self.request, self.answers, answer)
+        tell(ApprovalHeard(answer, ruling))
+        self._keep(answer, ruling)
+        match ruling:
+            case Granted() | Denied():
+                self.verdict.set_result(ruling)
+            case Waiting() | Refused():
+                pending = Pending(request=self.request, answers=tuple(self.answers), refused=tuple(self.refused))
+                write_pending(self._ground, pending)
+            case _:
+                assert_never(ruling)
+
+    def _keep(self, answer: Answer, ruling: Ruling) -> None:
+        if isinstance(ruling, Refused):
+            self.refused.append(f"{answer.by}: {ruling.reason}")
+        else:
+            self.answers.append(answer)
+
+
+class AskingFailed(Exception):
+    """The question could not be put, or not be kept open."""
+
+
+async def _run_again(run: str) -> None:
+    """The flow run goes on although nobody answered; a server that is gone cannot be told and need not be."""
+    with suppress(Exception):
+        async with get_client() as client:
+            await client.set_flow_run_state(UUID(run), Running(), force=True)

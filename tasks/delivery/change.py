@@ -1,0 +1,250 @@
+"""One change of an environment while it is under way.
+
+Before anything moves, the environment is locked, the intent is written beside its state, and a heartbeat begins; when
+the context that holds them closes, all three are gone. A flow that dies leaves them to the guard.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from tasks.adapters import permits
+from tasks.adapters.daemons import birth_of
+from tasks.adapters.databases import Database, database_of
+from tasks.adapters.grounds import Ground
+from tasks.adapters.intents import beat, boot_id, forget_intent, machine_seconds, process_id, read_intent, write_intent
+from tasks.adapters.keepers import start_keepers
+from tasks.adapters.ledger import next_number
+from tasks.adapters.permits import EnvironmentBusy, Holder
+from tasks.adapters.platforms.local.platform import LocalPlatform
+from tasks.core.approval import Answer
+from tasks.core.delivery import DeliverySettings
+from tasks.core.delivery_settings import EnvironmentSettings
+from tasks.core.freeze import freeze_on
+from tasks.core.intent import Intent
+from tasks.core.platform import Permit, PermitRevoked, Platform, PlatformTrouble
+from tasks.core.records import Gate, Kind, Step
+from tasks.core.release import Release
+from tasks.retrying import BadInput, NotAllowed, PermanentError
+from tasks.watching import ChangeOpened, StepEnded, StepStarted, tell
+
+_BEAT_SECONDS = 2.0
+_BUSY_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Which change is wanted, of what, by whom; `longest_seconds` is when the guard ends it at the latest."""
+
+    kind: Kind
+    ground: Ground
+    release: Release
+    delivery: DeliverySettings
+    gates: tuple[Gate, ...] = ()
+    who: str
+    why: str = ""
+    override: str = ""
+    run: str
+    folder: Path
+    longest_seconds: float
+    wait_seconds: float = 0.0
+    expected_stable: str | None = None
+    approvals: tuple[Answer, ...] = ()
+
+
+class Change:
+    """A change under way: what it may use, and what it has done so far."""
+
+    def __init__(self, asked: Asked, *, platform: Platform, permit: Permit, intent: Intent) -> None:
+        self.asked = asked
+        self.ground = asked.ground
+        self.release = asked.release
+        self.delivery = asked.delivery
+        self.platform = platform
+        self.permit = permit
+        self.intent = intent
+        self.started = datetime.now(UTC)
+        self._began = time.monotonic()
+        self.replaced: Release | None = None
+        self.url = ""
+        self.steps: list[Step] = []
+        self.approvals: list[Answer] = list(asked.approvals)
+        self.evidence: dict[str, str] = {}
+        self.backup: Path | None = None
+        self.schema_before: str | None = None
+        self.has_moved = False
+        self.is_settled = False
+
+    @property
+    def environment(self) -> EnvironmentSettings:
+        return self.delivery.environments[self.ground.environment]
+
+    @property
+    def database(self) -> Database | None:
+        return database_of(self.delivery, self.release, self.ground)
+
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def log_of(self, name: str) -> Path:
+        return self.asked.folder / "logs" / f"{name.replace(' ', '-')}.log"
+
+
+@dataclass
+class Saying:
+    """What a step has to say of itself when it is over."""
+
+    text: str = ""
+
+
+@asynccontextmanager
+async def step(change: Change, name: str) -> AsyncIterator[Saying]:
+    """One step of the change, kept with its time and how it ended."""
+    saying, began = Saying(), time.monotonic()
+    tell(StepStarted(name))
+    try:
+        yield saying
+    except BaseException as failure:
+        said = str(failure) or type(failure).__name__
+        _keep(change, Step(name=name, seconds=time.monotonic() - began, said=said, is_well=False))
+        raise
+    _keep(change, Step(name=name, seconds=time.monotonic() - began, said=saying.text))
+
+
+def _keep(change: Change, ended: Step) -> None:
+    change.steps.append(ended)
+    tell(StepEnded(ended))
+
+
+async def open_change(held: AsyncExitStack, asked: Asked) -> Change:
+    """The right to make the change until `held` is closed. Raises PermanentError with what stands in the way."""
+    ground = asked.ground
+    _refuse_when_frozen(asked)
+    holder = _holder(asked)
+    permit = await _take(asked, holder)
+    platform = LocalPlatform(ground.state, ground.target)
+    change = Change(asked, platform=platform, permit=permit, intent=_intent(asked, holder))
+    held.callback(_give_back, change)
+    try:
+        platform.prepare(ground.environment, asked.delivery.environments[ground.environment].port)
+        await start_keepers(ground.state)
+        await _look_at_present(change)
+        write_intent(ground, change.intent)
+    except (PlatformTrouble, OSError) as trouble:
+        raise PermanentError(str(trouble)) from trouble
+    beating = asyncio.create_task(_beat_on(change))
+    held.push_async_callback(_end, beating)
+    tell(ChangeOpened(ground.environment, asked.release, change.url))
+    return change
+
+
+def _refuse_when_frozen(asked: Asked) -> None:
+    if asked.kind is Kind.ROLLBACK:
+        return  # Going back is what a freeze must never stop.
+    if frozen := freeze_on(asked.delivery.freezes, asked.ground.environment, datetime.now(UTC)):
+        raise NotAllowed(f"{frozen}; wait, or change [delivery.freezes]")
+
+
+def _holder(asked: Asked) -> Holder:
+    pid = process_id()
+    return Holder(
+        token=str(uuid4()),
+        who=asked.who,
+        reason=f"{asked.kind} of {asked.release.version}",
+        run=asked.run,
+        pid=pid,
+        birth=birth_of(pid),
+        since=time.time(),
+    )
+
+
+async def _take(asked: Asked, holder: Holder) -> Permit:
+    """The lock, as soon as nobody else has it and within the time that the caller wants to wait."""
+    deadline = machine_seconds() + asked.wait_seconds
+    while True:
+        try:
+            _refuse_unfinished(asked.ground)
+            return permits.take(asked.ground.folder, asked.ground.environment, holder)
+        except EnvironmentBusy as busy:
+            if machine_seconds() >= deadline:
+                raise NotAllowed(str(busy)) from busy
+        # NOTE: the lock is a file of another process, which tells nobody of its end.
+        await asyncio.sleep(_BUSY_POLL_SECONDS)
+
+
+def _refuse_unfinished(ground: Ground) -> None:
+    """A change whose flow died is the guard's until it has undone it; its lock looks free, its canary is not gone."""
+    holder = permits.holder_of(ground.folder)
+    intent = read_intent(ground)
+    if intent is not None and holder is not None and not holder.is_alive:
+        raise EnvironmentBusy(
+            f"the {intent.kind} of {intent.release.version} in {ground.environment} died and the guard is undoing it: "
+            "try again in half a minute"
+        )
+
+
+async def _look_at_present(change: Change) -> None:
+    present = await change.platform.status(change.ground.environment)
+    change.replaced, change.url = present.stable, present.url
+    if present.candidate is not None:
+        await change.platform.remove(change.permit)
+    expected, found = change.asked.expected_stable, present.stable.digest if present.stable else ""
+    if expected is not None and expected != found:
+        raise NotAllowed(
+            f"{change.ground.environment} runs another release than the one this was approved beside: ask again"
+        )
+
+
+def _intent(asked: Asked, holder: Holder) -> Intent:
+    now = machine_seconds()
+    return Intent(
+        token=holder.token,
+        target=asked.ground.target,
+        environment=asked.ground.environment,
+        kind=asked.kind,
+        release=asked.release,
+        number=next_number(asked.ground),
+        run=asked.run,
+        who=asked.who,
+        why=asked.why,
+        boot=boot_id(),
+        began=now,
+        began_at=time.time(),
+        deadline=now + asked.longest_seconds,
+    )
+
+
+async def _beat_on(change: Change) -> None:
+    while True:
+        with suppress(OSError):
+            beat(change.ground, change.permit.token)
+        await asyncio.sleep(_BEAT_SECONDS)
+
+
+async def _end(beating: "asyncio.Task[None]") -> None:
+    beating.cancel()
+    with suppress(asyncio.CancelledError):
+        await beating
+
+
+def _give_back(change: Change) -> None:
+    """Intent and lock go when nothing is left to undo; else they stay, and the guard undoes what was left."""
+    if change.has_moved and not change.is_settled:
+        return
+    with suppress(PermitRevoked):
+        forget_intent(change.ground, change.permit)
+    permits.release(change.ground.folder, change.permit)
+
+
+def refuse_unknown_environment(delivery: DeliverySettings, environment: str) -> None:
+    """Raises BadInput unless the target can be delivered to this environment at all."""
+    if not delivery.components:
+        raise BadInput("the target says nothing of delivery: add [delivery.components.NAME] to towpath.toml")
+    if environment not in delivery.environments:
+        known = ", ".join(delivery.environments) or "none"
+        raise BadInput(f"there is no environment {environment}; known: {known}: see [delivery.environments]")

@@ -1,0 +1,143 @@
+"""The end of a change: undoing what a failed one did, its record, its report, and telling people."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled, Completed, Failed
+
+from tasks.adapters.artifacts import forget_old_artifacts
+from tasks.adapters.grounds import known_grounds
+from tasks.adapters.ledger import read_records, write_record
+from tasks.adapters.notifications import NotTold, tell_people
+from tasks.adapters.retention import forget_old_runs
+from tasks.adapters.state import write_atomically
+from tasks.core.delivery_report import delivery_page
+from tasks.core.platform import PermitRevoked, PlatformTrouble
+from tasks.core.records import Ending, Record
+from tasks.delivery.change import Change, step
+from tasks.delivery.migrating import undo_migration
+from tasks.delivery.rolling import take_away
+from tasks.retrying import PermanentError
+from tasks.watching import DeliveryEnded, tell
+
+_KEPT_RUNS = 200
+_RECORDS_WHOSE_ARTIFACTS_STAY = 10
+
+
+@task(name="roll back", cache_policy=NO_CACHE)
+async def undo(change: Change) -> None:
+    """Everything back as it was before the change. Raises PermanentError where a person must help."""
+    try:
+        await take_away(change)
+        await undo_migration(change)
+    except PermitRevoked:
+        raise
+    except (PlatformTrouble, OSError) as trouble:
+        raise PermanentError(str(trouble)) from trouble
+
+
+def record_of(change: Change, ending: Ending, reason: str, remedy: str) -> Record:
+    asked = change.asked
+    return Record(
+        number=1,
+        target=change.ground.target,
+        environment=change.ground.environment,
+        kind=asked.kind,
+        ending=ending,
+        reason=reason,
+        remedy=remedy,
+        release=change.release,
+        replaced=change.replaced.digest if change.replaced else "",
+        who=asked.who,
+        why=asked.why,
+        run=asked.run,
+        override=asked.override,
+        gates=asked.gates,
+        approvals=tuple(change.approvals),
+        evidence=dict(change.evidence),
+        steps=tuple(change.steps),
+        started=change.started.isoformat(timespec="seconds"),
+        ended=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(change.seconds(), 3),
+    )
+
+
+@task(name="record", cache_policy=NO_CACHE)
+async def keep_record(change: Change, ending: Ending, reason: str, remedy: str = "", page: str = "") -> Record:
+    """The record on disk first, then the report and the artifact, which may fail without harm to the record."""
+    record = write_record(change.ground, record_of(change, ending, reason, remedy))
+    change.is_settled = ending is not Ending.FAILED
+    text = page or delivery_page(record)
+    write_atomically(change.asked.folder / "report.md", text)
+    write_atomically(change.asked.folder / "record.json", record.model_dump_json(indent=2) + "\n")
+    _tidy(change)
+    tell(DeliveryEnded(record))
+    key = f"{record.kind}-{record.target}-{record.environment}".lower()
+    await acreate_markdown_artifact(
+        text, key="".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in key)
+    )
+    return record
+
+
+def _tidy(change: Change) -> None:
+    """Old runs' folders and old builds go; what an environment could still go back to stays."""
+    state = change.ground.state
+    forget_old_runs(state, kept=_KEPT_RUNS)
+    needed = [
+        record.release.artifact
+        for ground in known_grounds(state)
+        for record in read_records(ground)[-_RECORDS_WHOSE_ARTIFACTS_STAY:]
+    ]
+    forget_old_artifacts(state, needed=needed, kept=change.delivery.kept_artifacts)
+
+
+@task(name="notify", cache_policy=NO_CACHE)
+async def notify(change: Change, ending: Ending, reason: str) -> None:
+    """Tell people; that nobody could be told is on record and undoes nothing."""
+    wanted, release = change.delivery.notifications, change.release
+    message = f"{change.ground.target} {release.version} in {change.ground.environment}: {ending}. {reason}"
+    facts = {"environment": change.ground.environment, "version": release.version, "ending": ending.value}
+    async with step(change, "notify") as saying:
+        try:
+            saying.text = await tell_people(
+                message, facts, variable=wanted.url_variable, timeout_seconds=wanted.timeout_seconds
+            )
+        except NotTold as failure:
+            saying.text = f"not told: {failure}"
+
+
+async def conclude_released(change: Change, reason: str) -> State[Any]:
+    record = await keep_record(change, Ending.RELEASED, reason)
+    return Completed(message=f"record {record.number}: {reason}")
+
+
+async def conclude_failed(change: Change, failure: BaseException) -> State[Any]:
+    """Undo the change, put it on record, and say so; a cancellation goes on afterwards."""
+    why = reason_of(failure)
+    if isinstance(failure, PermitRevoked):
+        return Failed(message=f"{why}; the guard has undone the change and has put it on record")
+    try:
+        await undo(change)
+    except PermitRevoked as revoked:
+        return Failed(message=f"{why}; meanwhile {revoked}")
+    except PermanentError as trouble:
+        remedy = f"a person must look: {trouble}"
+        await keep_record(change, Ending.FAILED, f"{why}; and it could not be undone: {trouble}", remedy)
+        return Failed(message=f"{why}; and it could not be undone: {trouble}")
+    remedy = f"mend the release and deliver it again; its logs are in {change.asked.folder / 'logs'}"
+    await notify(change, Ending.ROLLED_BACK, why)
+    record = await keep_record(change, Ending.ROLLED_BACK, why, remedy)
+    if isinstance(failure, asyncio.CancelledError):
+        return Cancelled(message=f"record {record.number}: rolled back: {why}")
+    return Failed(message=f"record {record.number}: rolled back: {why}")
+
+
+def reason_of(failure: BaseException) -> str:
+    if isinstance(failure, asyncio.CancelledError | KeyboardInterrupt):
+        return "the run was stopped"
+    return str(failure) or type(failure).__name__

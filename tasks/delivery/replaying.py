@@ -1,0 +1,52 @@
+"""Past canaries judged again by other rules: the backtest of a canary policy."""
+
+from prefect import task
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from tasks.adapters.canary_logs import logs_of, read_log
+from tasks.adapters.grounds import Ground, NameRefused
+from tasks.adapters.state import write_atomically
+from tasks.core.backtest import Replayed, replay, replay_page
+from tasks.core.canary_settings import CanarySettings
+from tasks.core.settings import SettingsRefused, read_settings
+from tasks.opening import OpenRun
+from tasks.retrying import BadInput
+from tasks.watching import ReplayEnded, tell
+
+
+@task(name="rules", cache_policy=NO_CACHE)
+async def read_rules(overrides: tuple[str, ...]) -> CanarySettings | None:
+    """The canary settings to try; None means each canary's own. Raises BadInput."""
+    if not overrides:
+        return None
+    try:
+        return read_settings({}, [f"delivery.canary.{override}" for override in overrides]).delivery.canary
+    except SettingsRefused as refused:
+        raise BadInput(str(refused)) from refused
+
+
+@task(name="judge again", cache_policy=NO_CACHE)
+async def judge_again(
+    run: OpenRun, target: str, environment: str, rules: CanarySettings | None, newest: int
+) -> tuple[Replayed, ...]:
+    """Each recorded canary, oldest first. Raises BadInput when there is none."""
+    try:
+        ground = Ground(run.state, target, environment)
+    except NameRefused as refused:
+        raise BadInput(str(refused)) from refused
+    found = [log for folder in logs_of(ground)[-newest:] if (log := read_log(folder)) is not None]
+    if not found:
+        raise BadInput(f"{target} has no recorded canary in {environment}: towpath canary TARGET makes one")
+    return tuple(replay(head, snapshots, rules) for head, snapshots in found)
+
+
+@task(name="report", cache_policy=NO_CACHE)
+async def publish_replay(
+    run: OpenRun, target: str, environment: str, replayed: tuple[Replayed, ...], overrides: tuple[str, ...]
+) -> None:
+    rules = ", ".join(overrides) if overrides else "the rules each ran with"
+    page = replay_page(replayed, environment=environment, rules=rules)
+    write_atomically(run.folder(f"{target}-replay") / "report.md", page)
+    tell(ReplayEnded(replayed, page))
+    await acreate_markdown_artifact(page, key=f"replay-{environment}".lower().replace("_", "-").replace(".", "-"))

@@ -1,0 +1,93 @@
+"""Moving an environment from one release to the next, step by step, and back when a step fails.
+
+The new release is put beside the old one without traffic, gets all of it at once when every instance is ready, and the
+old one stays until the new one has been verified: so going back is one change of weights.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from typing import TypeVar
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.adapters.intents import machine_seconds
+from tasks.core.platform import PermitRevoked, PlatformTrouble, Role
+from tasks.delivery.change import Change, step
+from tasks.retrying import PermanentError
+
+_READY_POLL_SECONDS = 0.2
+_T = TypeVar("_T")
+
+
+async def wait_until_ready(change: Change, role: Role, replicas: Mapping[str, int]) -> None:
+    """Until that many instances are ready. Raises PermanentError that says which are not, and why."""
+    longest = max(change.delivery.components[name].start_seconds for name in replicas) * 1.5 + 10
+    deadline = machine_seconds() + longest
+    while True:
+        status = await change.platform.status(change.ground.environment)
+        if not (lacking := status.lacking(role, dict(replicas))):
+            return
+        if machine_seconds() >= deadline:
+            raise PermanentError(f"{change.release.version} was not ready within {longest:.0f} s: {lacking}")
+        # NOTE: instances become ready by their own time; the platform is asked, it does not call back.
+        await asyncio.sleep(_READY_POLL_SECONDS)
+
+
+async def place(change: Change, replicas: Mapping[str, int]) -> None:
+    """Put the release beside the stable one and wait for it. Raises PlatformTrouble or PermanentError."""
+    wanted = {name: number for name, number in replicas.items() if number}
+    async with step(change, "put beside") as saying:
+        change.has_moved = True
+        await change.platform.put(change.permit, change.release, wanted)
+        await wait_until_ready(change, Role.CANDIDATE, wanted)
+        saying.text = ", ".join(f"{number} {name}" for name, number in wanted.items())
+
+
+async def shift(change: Change, percent: float) -> None:
+    """Give the new release this share of the traffic."""
+    async with step(change, f"{percent:g} % of the traffic"):
+        await change.platform.set_weight(change.permit, percent)
+
+
+async def take_over(change: Change) -> None:
+    """Make the new release the stable one; the old one is drained and goes."""
+    async with step(change, "take over") as saying:
+        await change.platform.promote(change.permit)
+        saying.text = f"{change.release.version} is stable"
+
+
+async def take_away(change: Change) -> None:
+    """Traffic back to the stable release, then the new one is drained and goes. Raises PlatformTrouble."""
+    async with step(change, "take away") as saying:
+        await change.platform.set_weight(change.permit, 0.0)
+        await change.platform.remove(change.permit)
+        stable = change.replaced.version if change.replaced else "nothing"
+        saying.text = f"{stable} has all of the traffic"
+
+
+@task(name="put beside", cache_policy=NO_CACHE)
+async def put_beside(change: Change) -> None:
+    """Full size, no traffic."""
+    await told_plainly(place(change, change.release.replicas))
+
+
+@task(name="shift traffic", cache_policy=NO_CACHE)
+async def shift_traffic(change: Change) -> None:
+    """All of it at once."""
+    await told_plainly(shift(change, 100.0))
+
+
+@task(name="take over", cache_policy=NO_CACHE)
+async def make_stable(change: Change) -> None:
+    await told_plainly(take_over(change))
+
+
+async def told_plainly(work: Awaitable[_T]) -> _T:
+    """What a platform could not do, as what a task fails with."""
+    try:
+        return await work
+    except PermitRevoked:
+        raise
+    except (PlatformTrouble, OSError) as trouble:
+        raise PermanentError(str(trouble)) from trouble
