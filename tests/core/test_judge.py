@@ -124,6 +124,30 @@ def test_suspicion_holds_a_promotion() -> None:
     assert all("evidence of harm (promotion needs less than 5.0:1, an abort 50:1)" in one.reason for one in shown)
 
 
+@pytest.mark.parametrize(
+    ("policy", "first"),
+    [
+        pytest.param(JudgePolicy(min_bake_seconds=200), 200, id="baking"),
+        pytest.param(JudgePolicy(min_bake_seconds=0, promote_min_blocks=10), 100, id="blocks"),
+        pytest.param(JudgePolicy(min_bake_seconds=0, min_requests=250_000), 250, id="requests"),
+    ],
+)
+def test_promotion_waits(policy: JudgePolicy, first: float) -> None:
+    """However clear its health is, a canary passes no sooner than its baking, its scrapes and its requests allow."""
+    verdicts = judged([(10_000, 0)] * 30, [(10_000, 0)] * 30, policy=policy)
+    assert next(verdict.at for verdict in verdicts if verdict.verdict is CanaryVerdict.PASS) == first
+
+
+def test_the_first_seconds_are_left_out() -> None:
+    """What fails while an instance is younger than the warm-up is no evidence, and is still a request."""
+    judge = Judge(JudgePolicy())
+    for at, failed in ((0, 0), (10, 100), (20, 100)):
+        canary = {"canary": Counters(10 * at, failed, 0, -1.0)}
+        last = judge.observe(Snapshot(at, 0.25, canary, {"stable": Counters(30 * at, 0, 0, OLD)}))
+    assert (last.canary_requests, last.canary_errors) == (200, 100)
+    assert last.error_harm_wealth <= 1
+
+
 def test_two_scrapes_never_abort() -> None:
     """Not even a canary that fails every request and is slow is aborted before the third scrape."""
     policy = JudgePolicy(error_weight=1, latency_weight=0)
@@ -169,6 +193,20 @@ def test_traffic(canary: Blocks, verdict: CanaryVerdict, reason: str) -> None:
     verdicts = judged(canary)
     assert verdicts[-1].verdict is verdict
     assert verdicts[-1].reason.startswith(reason)
+
+
+def test_everything_goes_to_the_canary() -> None:
+    """A router that sends stable nothing has the split wrong, though there is nothing to compare with."""
+    assert judged([(100, 0)] * 10, [(0, 0)] * 10)[-1].verdict is CanaryVerdict.SPLIT_WRONG
+
+
+def test_traffic_is_not_missed_before_one_looked() -> None:
+    """Metrics that become readable late say nothing of the time before, so that time is not called silent."""
+    judge = Judge(JudgePolicy())
+    assert judge.observe(Snapshot(60, 0.1, None, None)).verdict is CanaryVerdict.METRICS_DOWN
+    assert judge.observe(Snapshot(70, 0.1, {}, {})).verdict is CanaryVerdict.WATCHING
+    assert judge.observe(Snapshot(80, 0.1, {}, {})).verdict is CanaryVerdict.WATCHING
+    assert judge.observe(Snapshot(130, 0.1, {}, {})).verdict is CanaryVerdict.NO_TRAFFIC
 
 
 def test_nobody_calls() -> None:

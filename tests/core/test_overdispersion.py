@@ -54,6 +54,14 @@ def test_bursts_longer_than_a_scrape() -> None:
     assert measured.short > 12
 
 
+def test_bursts_that_take_turns() -> None:
+    """Bursts that even out between instances over six scrapes are seen in the single ones."""
+    measured = tracker()
+    for number in range(60):
+        measured.learn([InstanceEvents(str(index), 100, 5 if index == number % 3 else 0) for index in range(3)])
+    assert measured.short > 4
+
+
 def test_a_common_swing_cancels() -> None:
     """When all instances fail together, that is no company: the arms meet the same rate."""
     measured = tracker()
