@@ -107,7 +107,7 @@ class Judge:
             return words.split_wrong(evidence)
         missing = self._missing(evidence)
         if not missing:
-            return words.healthy(evidence)
+            return words.healthy(evidence, has_errors=policy.error_weight > 0, has_latency=policy.latency_weight > 0)
         if at >= self._deadline_seconds:
             return words.undecided(evidence, 1 / policy.alpha, self._deadline_seconds, missing)
         return words.watching(evidence, self._deadline_seconds, missing)

@@ -153,13 +153,14 @@ def split_wrong(evidence: Evidence) -> Decision:
     )
 
 
-def healthy(evidence: Evidence) -> Decision:
+def healthy(evidence: Evidence, *, has_errors: bool, has_latency: bool) -> Decision:
+    """The two say which metrics were asked to show their health."""
     return Decision(
         CanaryVerdict.PASS,
         "all promote wealths >= 1 / beta",
         f"canary {count(evidence.canary_errors)} errors of {count(evidence.canary_requests)}, stable "
         f"{count(evidence.stable_errors)} of {count(evidence.stable_requests)}: less than the margin worse, "
-        f"evidence {_health(evidence)}",
+        f"evidence {_health(evidence, has_errors, has_latency)}",
         "promote; it must still pass at that moment",
     )
 
@@ -185,8 +186,10 @@ def watching(evidence: Evidence, deadline_seconds: float, missing: tuple[str, ..
     )
 
 
-def _health(evidence: Evidence) -> str:
-    return f"{odds(evidence.error_promote_wealth)} for errors, {odds(evidence.latency_promote_wealth)} for latency"
+def _health(evidence: Evidence, has_errors: bool, has_latency: bool) -> str:
+    shown = [f"{odds(evidence.error_promote_wealth)} for errors"] * has_errors
+    shown += [f"{odds(evidence.latency_promote_wealth)} for latency"] * has_latency
+    return ", ".join(shown)
 
 
 def _ratio(counts: Counts) -> str:

@@ -271,7 +271,9 @@ def test_a_metric_that_vanished_does_not_pass() -> None:
     assert asked.verdict is CanaryVerdict.INCONCLUSIVE
     assert "no latency of warm instances in both arms to compare" in asked.reason
     errors_alone = JudgePolicy(error_weight=1, latency_weight=0)
-    assert judgements(Judge(errors_alone), iter(stream))[-1].verdict is CanaryVerdict.PASS
+    passed = judgements(Judge(errors_alone), iter(stream))[-1]
+    assert passed.verdict is CanaryVerdict.PASS
+    assert passed.reason.endswith("for errors")
 
 
 def test_extended_window() -> None:
