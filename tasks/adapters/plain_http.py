@@ -6,6 +6,7 @@ dozen processes every second.
 """
 
 import asyncio
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 _MOST_BYTES = 16 << 20
@@ -39,7 +40,10 @@ async def _exchanged(url: str) -> bytes:
                 raise Unanswered("an answer without end")
         return bytes(answer)
     finally:
-        writer.close()
+        # NOTE: not close(), which would wait for an instance that hangs to take what is still unsent.
+        writer.transport.abort()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 def _read(answer: bytes) -> tuple[int, bytes]:
@@ -47,4 +51,10 @@ def _read(answer: bytes) -> tuple[int, bytes]:
     words = head.split(None, 2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
         raise Unanswered("an answer that is not HTTP" if answer else "the connection was closed without an answer")
+    for line in head.lower().splitlines()[1:]:
+        name, _, value = line.partition(b":")
+        if name == b"transfer-encoding":
+            raise Unanswered("an answer in pieces, which HTTP/1.0 does not know")
+        if name == b"content-length" and value.strip() != b"%d" % len(body):
+            raise Unanswered(f"an answer that was cut off after {len(body)} bytes")
     return int(words[1]), body

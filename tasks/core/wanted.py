@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from tasks.core.delivery_settings import ComponentSettings
 from tasks.core.platform import PlatformTrouble, Role
@@ -27,6 +27,12 @@ class Group(BaseModel):
     release: Release
     components: Mapping[str, ComponentSettings]
     replicas: Mapping[str, int]
+
+    @model_validator(mode="after")
+    def _describes_what_it_counts(self) -> "Group":
+        if unknown := sorted(set(self.replicas) - set(self.components)):
+            raise ValueError(f"no description of {', '.join(unknown)}")
+        return self
 
     def instances(self) -> dict[str, str]:
         """The component of each wanted instance, by the instance's name."""

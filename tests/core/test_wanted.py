@@ -104,6 +104,14 @@ def test_components_that_cannot_be_told_apart_are_refused() -> None:
         with_candidate(Wanted(port=1), release("v1"), {"../x": ComponentSettings(command=("a",))}, {})
 
 
+def test_a_number_without_a_description_cannot_be_read() -> None:
+    """A file that somebody edited into nonsense is refused as a whole."""
+    written = put(Wanted(port=1), "v1").model_dump(mode="json")
+    written["candidate"]["replicas"]["worker"] = 1
+    with pytest.raises(ValueError, match="no description of worker"):
+        Wanted.model_validate(written)
+
+
 def test_it_survives_being_written_down() -> None:
     """What is read back is what was written, descriptions of components and all."""
     wanted = weighted(put(promoted(put(Wanted(port=8080), "v1")), "v2"), 12.5)

@@ -56,6 +56,9 @@ class LocalEnvironment:
         self._version += 1
         self._wake.set()
 
+    def log(self, text: str) -> None:
+        log(f"{self.folder.address}: {text}")
+
     async def until_routed(self) -> None:
         version, deadline = self._version, time.monotonic() + FOLLOW_SECONDS
         while self._published < version and time.monotonic() < deadline:
@@ -93,7 +96,7 @@ class LocalEnvironment:
             return
         self._troubles = {**self._troubles, about: text}
         self.changed()
-        log(f"{self.folder.address}: {text or f'the trouble with {about} is over'}")
+        self.log(text or f"the trouble with {about} is over")
 
     def _has_changed(self) -> bool:
         signature: tuple[int, ...] = ()
@@ -129,7 +132,7 @@ class LocalEnvironment:
 
     def _begin_anew(self) -> None:
         """Somebody deleted the environment and made it again: names and files of before mean something else now."""
-        log(f"{self.folder.address}: it was made anew, what ran is ended")
+        self.log("it was made anew, what ran is ended")
         for instance in self._instances.values():
             instance.leave()
         self.router.start_again("had to begin anew")

@@ -43,6 +43,9 @@ class Home(Protocol):
     def changed(self) -> None:
         """The record changed: write it down and tell the router."""
 
+    def log(self, text: str) -> None:
+        """One line for people."""
+
     async def until_routed(self) -> None:
         """Until what changed before is written down and the router follows it, or cannot."""
 
@@ -202,6 +205,7 @@ class LocalInstance:
         now = time.monotonic()
         seconds_up = now - (self.record.started or now) if self.record.was_ready else 0.0
         had_traffic = self.record.is_ready
+        self.home.log(f"{self.record.name} is started again: {why}")
         failures = failures_after(self.record.failures, seconds_up=seconds_up)
         self._tell(is_ready=False, restarts=self.record.restarts + 1, failures=failures, note=why)
         if self._process is not None:

@@ -68,7 +68,9 @@ class LocalRouter:
             await self.end(STOP_SECONDS)
             self._failures = failures_after(self._failures, seconds_up=time.monotonic() - since)
             said = last_line(self.home.folder.log_of(NAME))
-            self._tell(pid=0, birth="", note=f"the router {why}{'; it last said: ' + said if said else ''}")
+            note = f"the router {why}{'; it last said: ' + said if said else ''}"
+            self.home.log(note)
+            self._tell(pid=0, birth="", note=note)
             # NOTE: the first restart does not wait: everything is unreachable meanwhile.
             await asyncio.sleep(min(pause_seconds(self._failures - 1), _LONGEST_PAUSE_SECONDS))
 

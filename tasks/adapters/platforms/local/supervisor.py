@@ -59,7 +59,10 @@ async def _supervised(state: Path) -> None:
             if folder.path not in environments:
                 environments[folder.path] = LocalEnvironment(folder, me, ports, wake)
         for environment in environments.values():
-            environment.look()
+            try:
+                environment.look()
+            except Exception as error:  # noqa: BLE001 - one environment in disorder must not end all others
+                environment.say("itself", f"it cannot be looked after: {error!r}")
         with suppress(TimeoutError):
             async with asyncio.timeout(_LOOK_SECONDS):
                 await wake.wait()
