@@ -72,13 +72,13 @@ class Stage:
 
     @property
     def folder(self) -> EnvironmentFolder:
-        return self.platform.folder(ENVIRONMENT)
+        return self.platform.folder(self.permit.environment)
 
     def take_permit(self) -> None:
         me = os.getpid()
         holder = permits.Holder(self.permit.token, "somebody", "a test", "", me, birth_of(me), time.time())
-        permits.take(self.folder.path, ENVIRONMENT, holder)
-        self.url = self.platform.prepare(ENVIRONMENT, 18_080)
+        permits.take(self.folder.path, self.permit.environment, holder)
+        self.url = self.platform.prepare(self.permit.environment, 18_080)
 
     def supervise(self) -> "subprocess.Popen[bytes]":
         """Start a supervisor; it is ended with the stage."""
@@ -143,7 +143,7 @@ class Stage:
         return release
 
     async def status(self) -> EnvironmentStatus:
-        return await self.platform.status(ENVIRONMENT)
+        return await self.platform.status(self.permit.environment)
 
     async def until_ready(self, role: Role, replicas: int, *, seconds: float = 15.0) -> None:
         async def is_ready() -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -165,6 +166,21 @@ async def test_an_environment_nobody_prepared_is_told_from_an_empty_one(tmp_path
         await platform.snapshot("staging")
     with pytest.raises(PlatformTrouble, match="cannot name a folder"):
         await platform.status("../production")
+
+
+async def test_environments_do_not_know_each_other(tmp_path: Path) -> None:
+    """Another environment and another target have their own router, their own releases and their own share."""
+    async with stage(tmp_path) as on:
+        others = [replace(on, platform=LocalPlatform(tmp_path, target)) for target in ("shop", "blog")]
+        for number, (other, environment) in enumerate(zip(others, ("staging", ENVIRONMENT), strict=True)):
+            other.permit = Permit(environment, "token")
+            other.take_permit()
+            await other.stable(f"w{number}")
+        await on.stable()
+        assert [await each.answers(5) for each in (on, *others)] == [{"v1": 5}, {"w0": 5}, {"w1": 5}]
+        await others[0].put_ready(on.release("v2"))
+        await others[0].platform.set_weight(others[0].permit, 100)
+        assert [await each.answers(5) for each in (on, *others)] == [{"v1": 5}, {"v2": 5}, {"w1": 5}]
 
 
 def test_every_environment_has_a_port_of_its_own(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tasks.adapters import daemons
 from tasks.adapters.daemons import birth_of
-from tasks.adapters.platforms.local.families import marks
+from tasks.adapters.platforms.local.families import kill, marks
 from tasks.adapters.platforms.local.supervisor import end_strays
 from tasks.adapters.process import clean_environment
 from tasks.core.observed import Observed, ObservedInstance
@@ -80,6 +80,19 @@ async def test_what_changed_meanwhile_is_made_so(tmp_path: Path) -> None:
         await on.until_ready(Role.STABLE, 2)
         await on.until_marks(STABLE)
         assert (on.instance("web-1-1").restarts, on.instance("web-1-2").restarts) == (1, 0)
+
+
+async def test_a_status_nobody_keeps_up_tells_no_past(tmp_path: Path) -> None:
+    """An instance that died after its supervisor is not called ready, and gets no traffic from the next change."""
+    async with stage(tmp_path) as on:
+        await on.stable("v1", 2)
+        on.kill_supervisor()
+        gone = on.instance("web-1-1")
+        await kill({gone.pid: gone.birth})
+        status = await on.status()
+        assert [(each.name, each.is_ready) for each in status.instances] == [("web-1-1", False), ("web-1-2", True)]
+        await on.platform.set_weight(on.permit, 0)
+        assert str(gone.port) not in on.folder.routes.read_text()
 
 
 async def test_processes_nobody_wrote_down_are_ended(tmp_path: Path) -> None:

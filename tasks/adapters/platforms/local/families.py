@@ -36,14 +36,15 @@ class Marked:
 
 def marks(state: Path, mark: str) -> dict[str, str]:
     """The variables that mark a process as an instance of this state folder."""
-    return {HOME_VARIABLE: str(state), MARK_VARIABLE: mark}
+    return {HOME_VARIABLE: str(state.resolve()), MARK_VARIABLE: mark}
 
 
 def marked_processes(state: Path) -> Iterator[Marked]:
     """Every living process that carries a mark of this state folder."""
+    home = str(state.resolve())
     for pid in psutil.pids():
         variables = _environment_of(pid)
-        if variables.get(HOME_VARIABLE) == str(state) and (mark := variables.get(MARK_VARIABLE)):
+        if variables.get(HOME_VARIABLE) == home and (mark := variables.get(MARK_VARIABLE)):
             session = _session_of(pid)
             if birth := birth_of(pid):
                 yield Marked(pid, birth, mark, session)

@@ -99,7 +99,7 @@ class LocalPlatform:
 
     async def status(self, environment: str) -> EnvironmentStatus:
         folder = self.folder(environment)
-        wanted, observed = folder.read_wanted(), folder.read_observed()
+        wanted, observed = folder.read_wanted(), _as_it_is(folder.read_observed())
         if wanted is None:
             return EnvironmentStatus(environment, "", None, None, 0.0, (), note="nothing was ever put here")
         seen = await what_is_followed(observed.router.private_port) if observed.router.birth else None
@@ -122,7 +122,7 @@ class LocalPlatform:
         """One change, and the router's configuration for it."""
         folder = self.folder(permit.environment)
         with changing(folder.path, permit):
-            wanted, observed = folder.read_wanted(), folder.read_observed()
+            wanted, observed = folder.read_wanted(), _as_it_is(folder.read_observed())
             if wanted is None:
                 raise PlatformTrouble(f"{permit.environment} was never prepared: it has no port yet")
             changed = change(wanted, observed)
@@ -172,6 +172,15 @@ def _readable(folder: EnvironmentFolder) -> Wanted | None:
     with suppress(PlatformTrouble):
         return folder.read_wanted()
     return None
+
+
+def _as_it_is(observed: Observed) -> Observed:
+    """What a supervisor that is gone wrote down may be long past, for instance after the machine was off."""
+    if _is_alive(observed.supervisor):
+        return observed
+    gone = {"is_ready": False, "note": "not running, since the platform does not run"}
+    instances = tuple(each if _is_alive(each) else each.model_copy(update=gone) for each in observed.instances)
+    return observed.model_copy(update={"instances": instances})
 
 
 def _is_alive(process: ObservedProcess) -> bool:

@@ -67,7 +67,7 @@ async def _supervised(state: Path) -> None:
             async with asyncio.timeout(_LOOK_SECONDS):
                 await wake.wait()
         wake.clear()
-    await asyncio.gather(*(environment.stop() for environment in environments.values()))
+    await asyncio.gather(*(environment.stop() for environment in environments.values()), return_exceptions=True)
     await kill({each.pid: each.birth for each in marked_processes(state)})
 
 
