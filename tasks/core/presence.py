@@ -78,5 +78,5 @@ def _notes(wanted: Wanted, observed: Observed, seen: Followed | None, *, is_supe
             notes.append(f"no candidate instance of {', '.join(lacking)} is ready: its share goes to stable")
     generations = {group.generation for group in wanted.groups()}
     if leaving := [each.name for each in observed.instances if each.generation not in generations]:
-        notes.append(f"{len(leaving)} instances of earlier releases are being drained")
+        notes.append(f"instances of earlier releases being drained: {len(leaving)}")
     return [*notes, *([observed.note] if observed.note else [])]

@@ -69,7 +69,7 @@ def test_a_share_nobody_can_take_is_told() -> None:
     """A candidate without a ready instance has a share on paper only."""
     found = status(Observed(instances=(there(1, 1), there(9, 1))), Followed(4, 10, "d"))
     assert "its share goes to stable" in found.note
-    assert "1 instances of earlier releases are being drained" in found.note
+    assert "instances of earlier releases being drained: 1" in found.note
 
 
 def test_promoting_must_not_leave_a_component_without_an_answer() -> None:
