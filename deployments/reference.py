@@ -6,7 +6,7 @@
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import get_origin
 
@@ -19,7 +19,7 @@ from deployments.saying import say
 from tasks.adapters.state import write_atomically
 from tasks.core.catalogue import TOOLS
 from tasks.core.results import CheckResult, Place, Report
-from tasks.core.settings import CheckSettings, ImageSettings, Settings
+from tasks.core.settings import Settings, model_within
 from tasks.core.tools.contract import Tool
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,27 +44,40 @@ def configuration_page() -> str:
         _GENERATED,
         "In `towpath.toml` at the target's root, or under `[tool.towpath]` in pyproject.toml; `--set key.path=value`",
         "goes over both for one run. Everything is optional. A key that is not known is refused by name.",
-        *_section("(top level)", Settings, skip_sections=True),
+        *_section("(top level)", Settings),
+        *_sections_of(Settings, ""),
     ]
-    for name, field in Settings.model_fields.items():
-        if model := _section_model(name, field):
-            title = f"[{name}.NAME]" if get_origin(field.annotation) else f"[{name}]"
-            parts += _section(title, model)
     return "\n".join(parts) + "\n"
 
 
-def _section_model(name: str, field: FieldInfo) -> type[BaseModel] | None:
-    named: dict[str, type[BaseModel]] = {"images": ImageSettings, "checks": CheckSettings}
-    found = named.get(name, field.annotation)
-    return found if isinstance(found, type) and issubclass(found, BaseModel) else None
-
-
-def _section(title: str, model: type[BaseModel], *, skip_sections: bool = False) -> Iterator[str]:
-    yield from ("", f"## `{title}`", "", (model.__doc__ or "").strip(), "")
-    yield from ("| key | default | bounds | meaning |", "|---|---|---|---|")
+def _sections_of(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """Every section below a model, each followed by its own."""
     for name, field in model.model_fields.items():
-        if not (skip_sections and _section_model(name, field)):
-            yield f"| `{name}` | {_default(field)} | {_bounds(field)} | {_cell(field.description or '')} |"
+        if inner := model_within(field.annotation):
+            path = f"{prefix}{name}"
+            yield from _section(_title(path, field), inner)
+            yield from _sections_of(inner, f"{path}.NAME." if _is_named(field) else f"{path}.")
+
+
+def _is_named(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is Mapping
+
+
+def _title(path: str, field: FieldInfo) -> str:
+    if get_origin(field.annotation) is tuple:
+        return f"[[{path}]]"
+    return f"[{path}.NAME]" if _is_named(field) else f"[{path}]"
+
+
+def _section(title: str, model: type[BaseModel]) -> Iterator[str]:
+    rows = [
+        f"| `{name}` | {_default(field)} | {_bounds(field)} | {_cell(field.description or '')} |"
+        for name, field in model.model_fields.items()
+        if not model_within(field.annotation)
+    ]
+    yield from ("", f"## `{title}`", "", " ".join((model.__doc__ or "").split()), "")
+    if rows:
+        yield from ("| key | default | bounds | meaning |", "|---|---|---|---|", *rows)
 
 
 def _default(field: FieldInfo) -> str:

@@ -1,19 +1,20 @@
 """What a release is made of, built once from a snapshot and kept under the digest of all that went into it.
 
-The digest is over the component's files, the commands that build it and this machine's interpreters, and is known
-before anything is built: the same inputs are never built twice, and other inputs never share a folder. A folder
-without its `artifact.json` was interrupted and is built anew; one that has it is never written to again.
+The digest is over the component's files, the commands that build it and the kind of machine, and is known before
+anything is built: the same inputs are never built twice, other inputs never share a folder, and it does not depend on
+who asks. A folder without its `artifact.json` was interrupted and is built anew, as is one whose interpreter has gone;
+any other is never written to again.
 """
 
 import json
 import os
+import platform
 import shutil
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.adapters.environments import machine_facts
 from tasks.adapters.installer import find_uv
 from tasks.adapters.locks import wait_for_lock
 from tasks.adapters.process import Command, Ending, Need, run
@@ -59,13 +60,14 @@ def read_settings(state: Path, artifact: str) -> DeliverySettings:
 
 
 def artifact_digest(snapshot: Snapshot, settings: DeliverySettings) -> str:
-    """Over everything that reaches the users: files, build commands, how it is run, and this machine's interpreters."""
+    """Over everything that reaches the users: files, build commands, how it is run, and the kind of machine."""
     components = {
         name: [_inputs(snapshot.files, component), component.model_dump(mode="json")]
         for name, component in settings.components.items()
     }
+    machine = [platform.system(), platform.machine()]
     how = settings.model_dump(mode="json", include={"database", "tests"})
-    return f"sha256:{digest([_BUILD_VERSION, components, how, machine_facts()])}"
+    return f"sha256:{digest([_BUILD_VERSION, components, how, machine])}"
 
 
 def _inputs(files: Mapping[str, str], component: ComponentSettings) -> list[tuple[str, str]]:
@@ -87,7 +89,7 @@ async def build_artifact(
     folder = artifact_folder(state, wanted)
     started = time.monotonic()
     async with wait_for_lock(folder.with_suffix(".lock")):
-        if is_reused := (folder / MANIFEST).is_file():
+        if is_reused := _is_whole(folder):
             os.utime(folder)
         else:
             shutil.rmtree(folder, ignore_errors=True)
@@ -95,6 +97,13 @@ async def build_artifact(
                 await _build(name, component, snapshot, folder, logs=logs, path=path, timeout_seconds=timeout_seconds)
             _seal(folder, settings, snapshot)
     return Artifact(wanted, folder, is_reused, time.monotonic() - started)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Built to the end, and the interpreters that its virtual environments point to are still there."""
+    if not (folder / MANIFEST).is_file():
+        return False
+    return all((found.parent / "bin" / "python").exists() for found in folder.glob("*/*/pyvenv.cfg"))
 
 
 async def _build(

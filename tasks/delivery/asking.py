@@ -8,13 +8,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Literal, assert_never, cast
+from typing import Annotated, Any, assert_never, cast
 from uuid import UUID
 
 from prefect import get_client, pause_flow_run
 from prefect.input import RunInput
 from prefect.states import Running
-from pydantic import Field, create_model
+from pydantic import AfterValidator, Field, WithJsonSchema, create_model
 
 from tasks.adapters.approvals import Pending, asked, write_pending
 from tasks.adapters.grounds import Ground
@@ -52,8 +52,14 @@ def form_for(request: ApprovalRequest) -> type[ApprovalForm]:
 
 
 def _only(word: str) -> Any:
-    """The type that has this one value."""
-    return cast("Any", Literal).__getitem__(word)
+    """Text that must be this; a choice of one in the form, since a constant cannot be filled in there."""
+
+    def check(text: str) -> str:
+        if text != word:
+            raise ValueError(f"this question is about {word}")
+        return text
+
+    return Annotated[str, AfterValidator(check), WithJsonSchema({"type": "string", "enum": [word]})]
 
 
 def question_page(request: ApprovalRequest) -> str:

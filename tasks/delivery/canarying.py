@@ -54,13 +54,13 @@ def begin_canary(change: Change) -> CanaryRun:
     return CanaryRun(change, Rollout(plan=plan), head)
 
 
-@task(name="put canary", cache_policy=NO_CACHE)
+@task(name="put canary", task_run_name="put canary", cache_policy=NO_CACHE)
 async def put_canary(run: CanaryRun) -> None:
     """Beside the stable release, and its first share of the traffic as soon as it is ready."""
     await run.happen(Began())
 
 
-@task(name="watch", cache_policy=NO_CACHE)
+@task(name="watch", task_run_name="watch", cache_policy=NO_CACHE)
 async def watch_canary(run: CanaryRun) -> str:
     """Judge it at every scrape until it is bad, may go on, or its time is over; a bad one is gone when this returns."""
     await run.watch(until=lambda rollout: rollout.phase is not Phase.WATCHING)
@@ -122,14 +122,14 @@ def _keep_answers(run: CanaryRun, hearing: Hearing) -> None:
         run.change.evidence["answers that did not count"] = "; ".join(hearing.refused)
 
 
-@task(name="promote", cache_policy=NO_CACHE)
+@task(name="promote", task_run_name="promote", cache_policy=NO_CACHE)
 async def promote_canary(run: CanaryRun) -> str:
     """Full size first, still watched; then all of the traffic, and the old release goes."""
     await run.watch(until=lambda rollout: rollout.phase is not Phase.SCALING)
     return run.rollout.why
 
 
-@task(name="roll back", cache_policy=NO_CACHE)
+@task(name="roll back", task_run_name="roll back", cache_policy=NO_CACHE)
 async def abort_canary(run: CanaryRun, failure: BaseException) -> BaseException:
     """Whatever went wrong: no traffic, and gone; what went wrong, or what keeps it from being undone."""
     if isinstance(failure, PermitRevoked):

@@ -21,7 +21,7 @@ from tasks.retrying import BadInput, NotAllowed, PermanentError
 _PREVIOUS = "previous"
 
 
-@task(name="find record", cache_policy=NO_CACHE)
+@task(name="find record", task_run_name="find record", cache_policy=NO_CACHE)
 async def find_recorded(
     run: OpenRun, target: str, environment: str, wanted: str, who: str, why: str, wait_seconds: float
 ) -> Asked:
@@ -72,7 +72,7 @@ def _before(records: tuple[Record, ...]) -> Record | None:
     return current_of(others)
 
 
-@task(name="schema", cache_policy=NO_CACHE)
+@task(name="schema", task_run_name="schema", cache_policy=NO_CACHE)
 async def prepare_schema(change: Change) -> None:
     """Refuse, or undo migrations where they are declared reversible. Raises PermanentError."""
     if not artifact_folder(change.ground.state, change.release.artifact).is_dir():

@@ -19,7 +19,7 @@ from tasks.delivery.change import Change, step
 from tasks.retrying import NotAllowed, PermanentError
 
 
-@task(name="backup", cache_policy=NO_CACHE)
+@task(name="backup", task_run_name="backup", cache_policy=NO_CACHE)
 async def back_up(change: Change) -> None:
     """A copy of the database that was read back. Raises PermanentError, and then nothing was changed yet."""
     if (database := change.database) is None:
@@ -33,7 +33,7 @@ async def back_up(change: Change) -> None:
         saying.text = str(change.backup) if change.backup else "there is no database yet"
 
 
-@task(name="migrate", cache_policy=NO_CACHE)
+@task(name="migrate", task_run_name="migrate", cache_policy=NO_CACHE)
 async def migrate(change: Change) -> None:
     """Bring the schema to the release's revision, once, before any of its instances starts."""
     if (database := change.database) is None:
@@ -50,7 +50,7 @@ async def migrate(change: Change) -> None:
         saying.text = f"schema {before} -> {after}" if before != after else f"schema {after}, nothing to do"
 
 
-@task(name="migrate beside", cache_policy=NO_CACHE)
+@task(name="migrate beside", task_run_name="migrate beside", cache_policy=NO_CACHE)
 async def migrate_beside(change: Change) -> None:
     """For a canary: two releases will use one schema. Raises PermanentError where the stable one could not."""
     if (database := change.database) is None:

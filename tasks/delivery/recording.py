@@ -29,7 +29,7 @@ _KEPT_RUNS = 200
 _RECORDS_WHOSE_ARTIFACTS_STAY = 10
 
 
-@task(name="roll back", cache_policy=NO_CACHE)
+@task(name="roll back", task_run_name="roll back", cache_policy=NO_CACHE)
 async def undo(change: Change) -> None:
     """Everything back as it was before the change. Raises PermanentError where a person must help."""
     try:
@@ -67,7 +67,7 @@ def record_of(change: Change, ending: Ending, reason: str, remedy: str) -> Recor
     )
 
 
-@task(name="record", cache_policy=NO_CACHE)
+@task(name="record", task_run_name="record", cache_policy=NO_CACHE)
 async def keep_record(change: Change, ending: Ending, reason: str, remedy: str = "", page: str = "") -> Record:
     """The record on disk first, then the report and the artifact, which may fail without harm to the record."""
     record = write_record(change.ground, record_of(change, ending, reason, remedy))
@@ -96,7 +96,7 @@ def _tidy(change: Change) -> None:
     forget_old_artifacts(state, needed=needed, kept=change.delivery.kept_artifacts)
 
 
-@task(name="notify", cache_policy=NO_CACHE)
+@task(name="notify", task_run_name="notify", cache_policy=NO_CACHE)
 async def notify(change: Change, ending: Ending, reason: str) -> None:
     """Tell people; that nobody could be told is on record and undoes nothing."""
     wanted, release = change.delivery.notifications, change.release

@@ -36,7 +36,7 @@ def target_name(place: Workplace) -> str:
     return place.settings.name or place.snapshot.name
 
 
-@task(name="build", cache_policy=NO_CACHE)
+@task(name="build", task_run_name="build", cache_policy=NO_CACHE)
 async def build_release(place: Workplace, request: DeliveryRequest, environment: str) -> Release:
     """What would run in the environment, built unless it has been. Raises PermanentError."""
     delivery = place.settings.delivery
@@ -76,7 +76,7 @@ async def _node_environments(place: Workplace, delivery: DeliverySettings) -> li
     return [await prepare_environment(each, place) for each in wanted]
 
 
-@task(name="gates", cache_policy=NO_CACHE)
+@task(name="gates", task_run_name="gates", cache_policy=NO_CACHE)
 async def check_gates(place: Workplace, request: DeliveryRequest) -> tuple[Gate, ...]:
     """Every configured stage must have passed on exactly this revision. Raises PermanentError unless overridden."""
     revision, target = place.snapshot.revision, request.target
@@ -93,7 +93,7 @@ async def check_gates(place: Workplace, request: DeliveryRequest) -> tuple[Gate,
     return passed_or_overridden(gates, request)
 
 
-@task(name="staging gate", cache_policy=NO_CACHE)
+@task(name="staging gate", task_run_name="staging gate", cache_policy=NO_CACHE)
 async def check_staging(place: Workplace, request: DeliveryRequest, release: Release) -> tuple[Gate, ...]:
     """What goes to production must have been released to staging, bit for bit. Raises PermanentError."""
     staging = place.settings.delivery.staging

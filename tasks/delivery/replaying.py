@@ -15,7 +15,7 @@ from tasks.retrying import BadInput
 from tasks.watching import ReplayEnded, tell
 
 
-@task(name="rules", cache_policy=NO_CACHE)
+@task(name="rules", task_run_name="rules", cache_policy=NO_CACHE)
 async def read_rules(overrides: tuple[str, ...]) -> CanarySettings | None:
     """The canary settings to try; None means each canary's own. Raises BadInput."""
     if not overrides:
@@ -26,7 +26,7 @@ async def read_rules(overrides: tuple[str, ...]) -> CanarySettings | None:
         raise BadInput(str(refused)) from refused
 
 
-@task(name="judge again", cache_policy=NO_CACHE)
+@task(name="judge again", task_run_name="judge again", cache_policy=NO_CACHE)
 async def judge_again(
     run: OpenRun, target: str, environment: str, rules: CanarySettings | None, newest: int
 ) -> tuple[Replayed, ...]:
@@ -41,7 +41,7 @@ async def judge_again(
     return tuple(replay(head, snapshots, rules) for head, snapshots in found)
 
 
-@task(name="report", cache_policy=NO_CACHE)
+@task(name="report", task_run_name="report", cache_policy=NO_CACHE)
 async def publish_replay(
     run: OpenRun, target: str, environment: str, replayed: tuple[Replayed, ...], overrides: tuple[str, ...]
 ) -> None:

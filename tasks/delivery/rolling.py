@@ -66,19 +66,19 @@ async def take_away(change: Change) -> None:
         saying.text = f"{stable} has all of the traffic"
 
 
-@task(name="put beside", cache_policy=NO_CACHE)
+@task(name="put beside", task_run_name="put beside", cache_policy=NO_CACHE)
 async def put_beside(change: Change) -> None:
     """Full size, no traffic."""
     await told_plainly(place(change, change.release.replicas))
 
 
-@task(name="shift traffic", cache_policy=NO_CACHE)
+@task(name="shift traffic", task_run_name="shift traffic", cache_policy=NO_CACHE)
 async def shift_traffic(change: Change) -> None:
     """All of it at once."""
     await told_plainly(shift(change, 100.0))
 
 
-@task(name="take over", cache_policy=NO_CACHE)
+@task(name="take over", task_run_name="take over", cache_policy=NO_CACHE)
 async def make_stable(change: Change) -> None:
     await told_plainly(take_over(change))
 

@@ -24,7 +24,7 @@ _HEALTH_POLL_SECONDS = 0.25
 _ANSWERS_IN_A_ROW = 3
 
 
-@task(name="health", cache_policy=NO_CACHE)
+@task(name="health", task_run_name="health", cache_policy=NO_CACHE)
 async def check_health(change: Change) -> None:
     """Each component answers 200 through the router, several times in a row. Raises PermanentError."""
     async with step(change, "health") as saying:
@@ -45,7 +45,7 @@ async def _must_answer(name: str, url: str) -> None:
         await asyncio.sleep(_HEALTH_POLL_SECONDS)
 
 
-@task(name="target tests", cache_policy=NO_CACHE)
+@task(name="target tests", task_run_name="target tests", cache_policy=NO_CACHE)
 async def run_target_tests(change: Change, place: Workplace) -> None:
     """The target's own tests against the environment's address. Raises PermanentError."""
     tests = change.delivery.tests
@@ -77,7 +77,7 @@ async def _programs(place: Workplace, directory: str) -> list[object]:
     return [(await prepare_environment(each, place)).binaries for each in wanted]
 
 
-@task(name="verify", cache_policy=NO_CACHE)
+@task(name="verify", task_run_name="verify", cache_policy=NO_CACHE)
 async def verify(change: Change) -> None:
     """For some seconds every instance stays ready and few enough requests fail. Raises PermanentError."""
     wanted = change.delivery.verification
