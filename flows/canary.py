@@ -27,10 +27,11 @@ from tasks.delivery.migrating import back_up, migrate_beside
 from tasks.delivery.releasing import build_release, check_staging
 from tasks.delivery.request import DeliveryRequest, named
 from tasks.delivery.starting import change_of, must_stand_beside, open_delivery
+from tasks.naming import run_name
 from tasks.retrying import PermanentError, TemporaryError
 
 
-@flow(name="canary", flow_run_name="canary {ref} of {target}", persist_result=False)
+@flow(name="canary", flow_run_name=run_name("canary {ref} of {target}"), persist_result=False)
 async def canary(
     target: Annotated[str, Field(min_length=1)],
     ref: str | None = None,

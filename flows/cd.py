@@ -21,10 +21,11 @@ from tasks.delivery.request import DeliveryRequest, named
 from tasks.delivery.rolling import make_stable, put_beside, shift_traffic
 from tasks.delivery.starting import change_of, open_delivery
 from tasks.delivery.verifying import check_health, run_target_tests
+from tasks.naming import run_name
 from tasks.retrying import PermanentError, TemporaryError
 
 
-@flow(name="cd", flow_run_name="{target} to staging", persist_result=False)
+@flow(name="cd", flow_run_name=run_name("{ref} of {target} to staging"), persist_result=False)
 async def cd(
     target: Annotated[str, Field(min_length=1)],
     ref: str | None = None,

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from tasks.concluding import conclude_run, final_state, refused
 from tasks.fan_out import run_plan
+from tasks.naming import run_name
 from tasks.opening import open_workplace
 from tasks.preparing import plan_target
 from tasks.reporting import offer_coverage, publish_report
@@ -21,7 +22,7 @@ from tasks.retrying import PermanentError, TemporaryError
 from tasks.watching import Planned, RunEnded, tell
 
 
-@flow(name="ci", flow_run_name="ci of {target}", persist_result=False)
+@flow(name="ci", flow_run_name=run_name("ci of {target}"), persist_result=False)
 async def ci(
     target: Annotated[str, Field(min_length=1)],
     ref: str | None = None,

@@ -22,10 +22,11 @@ from tasks.delivery.request import DeliveryRequest, named
 from tasks.delivery.rolling import make_stable, put_beside, shift_traffic
 from tasks.delivery.starting import change_of, open_delivery, tag_of
 from tasks.delivery.verifying import check_health, verify
+from tasks.naming import run_name
 from tasks.retrying import PermanentError, TemporaryError
 
 
-@flow(name="production", flow_run_name="{version} of {target} to production", persist_result=False)
+@flow(name="production", flow_run_name=run_name("{version} of {target} to production"), persist_result=False)
 async def production(
     target: Annotated[str, Field(min_length=1)],
     version: Annotated[str, Field(min_length=1)],

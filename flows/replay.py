@@ -13,11 +13,12 @@ from pydantic import Field
 
 from tasks.concluding import refused
 from tasks.delivery.replaying import judge_again, publish_replay, read_rules
+from tasks.naming import run_name
 from tasks.opening import open_run
 from tasks.retrying import PermanentError
 
 
-@flow(name="replay", flow_run_name="replay canaries of {environment}", persist_result=False)
+@flow(name="replay", flow_run_name=run_name("replay canaries of {environment}"), persist_result=False)
 async def replay(
     target: Annotated[str, Field(min_length=1)],
     environment: Annotated[str, Field(min_length=1)] = "production",

@@ -18,11 +18,12 @@ from tasks.delivery.recording import conclude_failed, conclude_released
 from tasks.delivery.request import named
 from tasks.delivery.rolling import make_stable, put_beside, shift_traffic
 from tasks.delivery.verifying import check_health
+from tasks.naming import run_name
 from tasks.opening import open_run
 from tasks.retrying import PermanentError, TemporaryError
 
 
-@flow(name="rollback", flow_run_name="{environment} back to {release}", persist_result=False)
+@flow(name="rollback", flow_run_name=run_name("{environment} of {target} back to {release}"), persist_result=False)
 async def rollback(
     target: Annotated[str, Field(min_length=1)],
     environment: Annotated[str, Field(min_length=1)],

@@ -163,7 +163,7 @@ class CanaryRun:
     def marks(self) -> list[Mark]:
         """The decisions on the time axis of the plot."""
         shown = (Phase.WATCHING, Phase.ASKING, Phase.SCALING, Phase.PROMOTED, Phase.UNDOING)
-        return [Mark(each.at, f"{each.phase} {each.weight:g} %") for each in self.story if each.phase in shown]
+        return [Mark(each.at, f"{each.phase}, {each.weight:g} %") for each in self.story if each.phase in shown]
 
     async def watch(self, *, until: Callable[[Rollout], bool]) -> None:
         """Look at every scrape and hear what is said, until the machine stands where it is wanted."""

@@ -11,7 +11,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from tasks.adapters import canary_logs
 from tasks.adapters.approvals import forget_abort
-from tasks.adapters.plots import canary_plot
+from tasks.adapters.plots import Deciding, canary_plot
 from tasks.core.approval import ApprovalRequest, Granted
 from tasks.core.canary_log import CanaryLog, evidence_of
 from tasks.core.canary_report import canary_page
@@ -153,13 +153,19 @@ async def conclude_canary(run: CanaryRun, failure: BaseException | None) -> Stat
     if run.judgements:
         change.evidence.update(evidence_of(run.judgements[-1]) | {"snapshots": str(run.folder)})
     await notify(change, ending, why)
-    page = canary_page(run.head, run.judgements, run.story_lines(), plot=canary_plot(run.snapshots, run.marks()))
+    page = canary_page(run.head, run.judgements, run.story_lines(), plot=_plot(run))
     remedy = "" if ending is Ending.RELEASED else _remedy(run)
     record = await keep_record(change, ending, why, remedy, page)
     message = f"record {record.number}: {ending}: {why}"
     if ending is Ending.RELEASED:
         return Completed(message=message)
     return Cancelled(message=message) if isinstance(failure, asyncio.CancelledError) else Failed(message=message)
+
+
+def _plot(run: CanaryRun) -> str:
+    policy = run.change.delivery.canary.judge
+    deciding = Deciding(harm=1 / policy.alpha, health=1 / policy.beta)
+    return canary_plot(run.snapshots, run.judgements, run.marks(), deciding)
 
 
 def _close_log(run: CanaryRun) -> None:
