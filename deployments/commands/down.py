@@ -3,12 +3,13 @@
 import argparse
 import asyncio
 
-from deployments.saying import say
+from deployments.saying import complain, say
 from deployments.server import stop_all
 from tasks.adapters.keepers import stop_keepers
 from tasks.adapters.platforms.local.supervisor import end_strays
 from tasks.adapters.state import state_home
 from tasks.core.outcome import ExitCode
+from tasks.core.platform import PlatformTrouble
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +20,11 @@ def run(chosen: argparse.Namespace) -> int:
     state = state_home()
     server, worker = asyncio.run(stop_all(state))
     keepers = asyncio.run(stop_keepers(state))
-    strays = asyncio.run(end_strays(state))
+    try:
+        strays = asyncio.run(end_strays(state))
+    except PlatformTrouble as trouble:
+        complain(f"towpath down: {trouble}")
+        return ExitCode.ERROR
     say(f"worker  {'stopped' if worker else 'did not run'}")
     say(f"server  {'stopped' if server else 'did not run'}")
     for name in ("guard", "supervisor"):

@@ -72,10 +72,11 @@ def _environment(state: Path) -> dict[str, str]:
 
 
 async def stop_keepers(state: Path) -> tuple[str, ...]:
-    """End the guard first, so that it brings nothing back, then the supervisor with all it runs; who was alive."""
+    """End the supervisor with all it runs, then the guard; neither brings the other back. Who was alive."""
     folder = _folder(state)
     if not folder.is_dir():
         return ()
     async with wait_for_lock(folder / "lock"):
         (folder / "closed").touch()
-        return tuple([name for name in ("guard", "supervisor") if await daemons.stop(folder / f"{name}.json")])
+        # NOTE: in this order, since whichever started the other is its parent and would take it along ungently.
+        return tuple([name for name in ("supervisor", "guard") if await daemons.stop(folder / f"{name}.json")])

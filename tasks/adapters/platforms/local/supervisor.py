@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tasks.adapters.daemons import birth_of
+from tasks.adapters.keepers import revive
 from tasks.adapters.locks import locked
 from tasks.adapters.platforms.local.environment import LocalEnvironment, log
 from tasks.adapters.platforms.local.families import Marked, kill, marked_processes, terminate_session, until_gone
@@ -23,6 +24,7 @@ from tasks.core.platform import PlatformTrouble
 
 _LOOK_SECONDS = 0.1
 _STRAY_SECONDS = 5.0
+_REVIVE_SECONDS = 1.0
 
 
 def supervisor_lock(state: Path) -> Path:
@@ -54,6 +56,7 @@ async def _supervised(state: Path) -> None:
     await kill(_unrecorded(state))
     me, ports = ObservedProcess(pid=os.getpid(), birth=birth_of(os.getpid())), Ports()
     environments: dict[Path, LocalEnvironment] = {}
+    reviving = asyncio.create_task(_keep_the_guard(state))
     while not stopping.is_set():
         for folder in environment_folders(state):
             if folder.path not in environments:
@@ -67,8 +70,18 @@ async def _supervised(state: Path) -> None:
             async with asyncio.timeout(_LOOK_SECONDS):
                 await wake.wait()
         wake.clear()
+    reviving.cancel()
     await asyncio.gather(*(environment.stop() for environment in environments.values()), return_exceptions=True)
     await kill({each.pid: each.birth for each in marked_processes(state)})
+
+
+async def _keep_the_guard(state: Path) -> None:
+    """Start the guard again when it died, as it does with the supervisor."""
+    while True:
+        with suppress(OSError):
+            if revive(state, "guard"):
+                log("the guard was gone and was started again")
+        await asyncio.sleep(_REVIVE_SECONDS)
 
 
 def _unrecorded(state: Path) -> dict[int, str]:
