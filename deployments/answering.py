@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
+from deployments.saying import complain, say
 from tasks.adapters.approvals import Found, all_pending, ask_for_abort
 from tasks.adapters.flow_runs import ServerBusy, ServerSilent, api_of, resume
 from tasks.adapters.grounds import known_grounds
 from tasks.adapters.intents import read_intent
 from tasks.adapters.ledger import read_records
+from tasks.adapters.state import state_home
 from tasks.core.approval import Answer, Decision, Denied, Granted, Refused, Waiting, rule
 from tasks.core.outcome import ExitCode
 from tasks.core.records import Kind
@@ -28,6 +30,13 @@ class Answered:
 
     exit_code: ExitCode
     said: str
+
+
+def give(decision: Decision, run: str, *, by: str, reason: str, digest: str | None = None) -> int:
+    """Hand an answer over from the command line, and say what became of it."""
+    done = asyncio.run(answer(state_home(), run, decision, by=by, reason=reason, digest=digest))
+    (say if done.exit_code is ExitCode.PASSED else complain)(done.said)
+    return done.exit_code
 
 
 async def answer(

@@ -1,6 +1,5 @@
 """Which environment of which target a command means, when it is given a short name."""
 
-import argparse
 from pathlib import Path
 
 from tasks.adapters.grounds import Ground, NameRefused, known_grounds
@@ -8,15 +7,6 @@ from tasks.adapters.grounds import Ground, NameRefused, known_grounds
 
 class NotChosen(Exception):
     """It cannot be told which environment is meant; the text is one line."""
-
-
-def add_environment_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("environment", help="staging, production, ...")
-    add_target_argument(parser)
-
-
-def add_target_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--target", metavar="NAME", help="the target's name; not needed while there is only one")
 
 
 def chosen_ground(state: Path, environment: str, target: str | None) -> Ground:

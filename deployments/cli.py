@@ -49,6 +49,8 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=100, max_help_position=28)
+        # NOTE: argparse forgets the indent of subcommands and would break the line after the longest of them.
+        self._action_max_length = 14
 
 
 class Parser(argparse.ArgumentParser):

@@ -24,32 +24,6 @@ if TYPE_CHECKING:
     from tasks.watching import Event
 
 
-def add_request_arguments(parser: argparse.ArgumentParser) -> None:
-    """Those of every flow that starts from a target."""
-    parser.add_argument("target", help="folder in a git work tree, or a git URL")
-    add_person_arguments(parser)
-    parser.add_argument(
-        "--override", default="", metavar="REASON", help="pass over gates that are not green, on record"
-    )
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting over towpath.toml's")
-
-
-def add_person_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--by", default="", metavar="NAME", help="who asks for it; recorded as claimed (default: your login)"
-    )
-    parser.add_argument("--reason", default="", help="what for, for the record")
-    parser.add_argument(
-        "--wait",
-        type=float,
-        default=0.0,
-        metavar="SECONDS",
-        help="wait so long while somebody else changes the environment",
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the record")
-    parser.add_argument("--plain", action="store_true", help="one line per event instead of the live view")
-
-
 class Prompter:
     """Asks on the terminal what the flow asks for; an answer given elsewhere makes the question go away."""
 

@@ -17,7 +17,10 @@ from pydantic_core import PydanticUndefined
 from deployments.cli import make_parser
 from deployments.saying import say
 from tasks.adapters.state import write_atomically
+from tasks.core.approval import Answer
 from tasks.core.catalogue import TOOLS
+from tasks.core.records import Gate, Record, Step
+from tasks.core.release import Release
 from tasks.core.results import CheckResult, Place, Report
 from tasks.core.settings import Settings, model_within
 from tasks.core.tools.contract import Tool
@@ -32,6 +35,8 @@ def pages() -> dict[str, str]:
         "docs/configuration.md": configuration_page(),
         "docs/report.md": report_page(),
         "docs/report.schema.json": json.dumps(Report.model_json_schema(), indent=2) + "\n",
+        "docs/record.md": record_page(),
+        "docs/record.schema.json": json.dumps(Record.model_json_schema(), indent=2) + "\n",
         "docs/tools.md": tools_page(),
         "docs/commands.md": commands_page(),
     }
@@ -109,6 +114,22 @@ def report_page() -> str:
         "The JSON Schema is [report.schema.json](report.schema.json). Fields are added, never renamed.",
     ]
     for title, model in (("Report", Report), ("CheckResult", CheckResult), ("Place", Place)):
+        parts += ["", f"## {title}", "", "| field | meaning |", "|---|---|"]
+        parts += [f"| `{name}` | {_cell(field.description or '')} |" for name, field in model.model_fields.items()]
+    return "\n".join(parts) + "\n"
+
+
+def record_page() -> str:
+    parts = [
+        "# The release record",
+        "",
+        _GENERATED,
+        "One file for each change of an environment, `delivery/TARGET/ENVIRONMENT/releases/NUMBER.json` in Towpath's",
+        "state folder; `towpath history`, `towpath show` and `--json FILE` read it. It is written once, holds the",
+        "checksum of the record before it, and is checked each time it is read. Names of people are what they claimed.",
+        "The JSON Schema is [record.schema.json](record.schema.json). Fields are added, never renamed.",
+    ]
+    for title, model in (("Record", Record), ("Release", Release), ("Gate", Gate), ("Answer", Answer), ("Step", Step)):
         parts += ["", f"## {title}", "", "| field | meaning |", "|---|---|"]
         parts += [f"| `{name}` | {_cell(field.description or '')} |" for name, field in model.model_fields.items()]
     return "\n".join(parts) + "\n"

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from deployments.delivering import add_request_arguments, run_delivery
+from deployments.delivery_arguments import add_request_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,6 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
+    from deployments.delivering import run_delivery
+
     def flow() -> Callable[[], Any]:
         from deployments.flow_in_terminal import placed
         from flows.canary import canary

@@ -2,8 +2,6 @@
 
 import argparse
 
-from deployments import demo
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plain", action="store_true", help="one line per event instead of the live view")
@@ -14,4 +12,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
+    from deployments import demo
+
     return demo.show(is_plain=chosen.plain)

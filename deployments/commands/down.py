@@ -6,10 +6,8 @@ import asyncio
 from deployments.saying import complain, say
 from deployments.server import stop_all
 from tasks.adapters.keepers import stop_keepers
-from tasks.adapters.platforms.local.supervisor import end_strays
 from tasks.adapters.state import state_home
 from tasks.core.outcome import ExitCode
-from tasks.core.platform import PlatformTrouble
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
+    from tasks.adapters.platforms.local.supervisor import end_strays
+    from tasks.core.platform import PlatformTrouble
+
     state = state_home()
     server, worker = asyncio.run(stop_all(state))
     keepers = asyncio.run(stop_keepers(state))

@@ -2,12 +2,12 @@
 
 import argparse
 
-from deployments import guard
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """It takes none: it guards every environment of this home until it is stopped."""
 
 
 def run(chosen: argparse.Namespace) -> int:
+    from deployments import guard
+
     return guard.main()

@@ -1,14 +1,17 @@
 """`towpath history`: every change of an environment, from its release records."""
 
-import argparse
+from __future__ import annotations
 
-from deployments.choosing import NotChosen, add_environment_arguments, chosen_ground
+import argparse
+from typing import TYPE_CHECKING
+
+from deployments.delivery_arguments import add_environment_arguments
 from deployments.saying import complain, say
-from tasks.adapters.ledger import read_records
 from tasks.adapters.state import state_home
 from tasks.core.outcome import ExitCode
-from tasks.core.platform import PlatformTrouble
-from tasks.core.records import Record
+
+if TYPE_CHECKING:
+    from tasks.core.records import Record
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
+    from deployments.choosing import NotChosen, chosen_ground
+    from tasks.adapters.ledger import read_records
+    from tasks.core.platform import PlatformTrouble
+
     try:
         ground = chosen_ground(state_home(), chosen.environment, chosen.target)
         records = read_records(ground)

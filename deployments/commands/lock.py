@@ -3,12 +3,10 @@
 import argparse
 import time
 
-from deployments.choosing import NotChosen, add_environment_arguments, named_ground
+from deployments.delivery_arguments import add_environment_arguments
 from deployments.saying import complain, say
-from tasks.adapters.permits import Hold, hold_of, holder_of, put_hold
 from tasks.adapters.state import state_home
 from tasks.core.outcome import ExitCode
-from tasks.delivery.request import named
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
+    from deployments.choosing import NotChosen, named_ground
+    from tasks.adapters.permits import Hold, hold_of, holder_of, put_hold
+    from tasks.delivery.request import named
+
     try:
         ground = named_ground(state_home(), chosen.environment, chosen.target)
     except NotChosen as reason:

@@ -2,15 +2,15 @@
 
 import argparse
 
-from deployments.commands.approve import give
-from tasks.core.approval import Decision
+from deployments.delivery_arguments import add_answer_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", help="the run's id, or its beginning; towpath status lists those that wait")
-    parser.add_argument("--by", required=True, metavar="NAME", help="your name; recorded as claimed, not proved")
-    parser.add_argument("--reason", default="", help="why")
+    add_answer_arguments(parser)
 
 
 def run(chosen: argparse.Namespace) -> int:
-    return give(Decision.REJECT, chosen)
+    from deployments.answering import give
+    from tasks.core.approval import Decision
+
+    return give(Decision.REJECT, chosen.run, by=chosen.by, reason=chosen.reason)

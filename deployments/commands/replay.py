@@ -4,8 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from deployments.choosing import NotChosen, add_target_argument, chosen_ground
-from deployments.delivering import run_delivery
+from deployments.delivery_arguments import add_target_argument
 from deployments.saying import complain
 from tasks.adapters.state import state_home
 from tasks.core.outcome import ExitCode
@@ -31,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
+    from deployments.choosing import NotChosen, chosen_ground
+    from deployments.delivering import run_delivery
+
     try:
         ground = chosen_ground(state_home(), chosen.environment, chosen.target)
     except NotChosen as reason:

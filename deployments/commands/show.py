@@ -2,13 +2,10 @@
 
 import argparse
 
-from deployments.choosing import NotChosen, add_target_argument, chosen_ground
+from deployments.delivery_arguments import add_target_argument
 from deployments.saying import complain, say
-from tasks.adapters.ledger import find_record
 from tasks.adapters.state import state_home
-from tasks.core.delivery_report import delivery_page
 from tasks.core.outcome import ExitCode
-from tasks.core.platform import PlatformTrouble
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
+    from deployments.choosing import NotChosen, chosen_ground
+    from tasks.adapters.ledger import find_record
+    from tasks.core.delivery_report import delivery_page
+    from tasks.core.platform import PlatformTrouble
+
     try:
         ground = chosen_ground(state_home(), chosen.environment, chosen.target)
         record = find_record(ground, chosen.release)

@@ -1,28 +1,8 @@
 """`towpath status`: what runs in the background and what waits for people; with an environment, how that stands."""
 
 import argparse
-import asyncio
-import json
-import time
-from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 
-from deployments.choosing import NotChosen, add_target_argument, chosen_ground
-from deployments.saying import complain, say
-from deployments.server import DaemonStatus, describe
-from tasks.adapters.approvals import all_pending
-from tasks.adapters.grounds import Ground, known_grounds
-from tasks.adapters.intents import read_intent
-from tasks.adapters.keepers import keeper, keeper_log
-from tasks.adapters.ledger import current_record, read_records
-from tasks.adapters.live_runs import live_and_dead
-from tasks.adapters.permits import hold_of, holder_of
-from tasks.adapters.state import state_home
-from tasks.core.outcome import ExitCode
-from tasks.core.platform import EnvironmentStatus, Instance, PlatformTrouble, Role
-
-_SHOWN_RUNS = 5
+from deployments.delivery_arguments import add_target_argument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,109 +11,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    state = state_home()
-    if chosen.environment is None:
-        return _say_all(state)
-    try:
-        ground = chosen_ground(state, chosen.environment, chosen.target)
-        lines = asyncio.run(_environment_lines(ground))
-    except NotChosen as reason:
-        complain(f"towpath status: {reason}")
-        return ExitCode.USAGE
-    except PlatformTrouble as trouble:
-        complain(f"towpath status: {trouble}")
-        return ExitCode.ERROR
-    for line in lines:
-        say(line)
-    return ExitCode.PASSED
+    from deployments.standing import say_all, say_environment
 
-
-def _say_all(state: Path) -> int:
-    status = asyncio.run(describe(state))
-    say(f"server      {_line(status.server)}")
-    say(f"worker      {_line(status.worker)}")
-    for name in ("supervisor", "guard"):
-        found = keeper(state, name)
-        say(f"{name:10}  {f'runs as {found.pid}' if found else f'does not run; log: {keeper_log(state, name)}'}")
-    live, dead = live_and_dead(state)
-    say(f"runs        {len(live)} now" + (f", {len(dead)} died without a word" if dead else ""))
-    for line in (*_last_runs(state / "reports"), *_short_environments(state), *_waiting(state)):
-        say(line)
-    say(f"state       {state}")
-    return ExitCode.PASSED
-
-
-def _line(daemon: DaemonStatus) -> str:
-    if not daemon.is_running:
-        return f"does not run; log: {daemon.log}" if daemon.log.exists() else "does not run"
-    answers = "" if daemon.is_answering else ", but does not answer"
-    since = f" since {daemon.since:%Y-%m-%d %H:%M}" if daemon.since else ""
-    return f"{daemon.url} runs as {daemon.pid}{since}{answers}".strip()
-
-
-def _last_runs(reports: Path) -> Iterator[str]:
-    folders = sorted((folder for folder in reports.glob("*") if folder.is_dir()), reverse=True)
-    for folder in folders[:_SHOWN_RUNS]:
-        with suppress(OSError, ValueError, KeyError):
-            report = json.loads((folder / "report.json").read_text())
-            said = f"{report['flow']} of {report['name']}: {report['verdict']}, {report['reason']}"
-            yield f"            {report['started']} {said}"
-
-
-def _short_environments(state: Path) -> Iterator[str]:
-    for ground in known_grounds(state):
-        with suppress(PlatformTrouble):
-            record = current_record(ground)
-            runs = f"{record.release.version}, record {record.number}" if record else "nothing yet"
-            busy = f"; under way: {holder}" if (holder := holder_of(ground.folder)) and holder.is_alive else ""
-            held = f"; held by {hold}" if (hold := hold_of(ground.folder)) else ""
-            yield f"{ground.environment:10}  {ground.target}: {runs}{busy}{held}"
-
-
-def _waiting(state: Path) -> Iterator[str]:
-    for found in all_pending(state):
-        request = found.pending.request
-        left = max(0.0, request.expires_at - time.time())
-        counted = f"{len(found.pending.answers)} of {request.needed} approvals"
-        yield f"waits       run {request.run}: {request.question} {counted}, {left / 3600:.1f} h left"
-
-
-async def _environment_lines(ground: Ground) -> list[str]:
-    from tasks.adapters.platforms.local.platform import LocalPlatform
-
-    status = await LocalPlatform(ground.state, ground.target).status(ground.environment)
-    records, intent = read_records(ground), read_intent(ground)
-    current = current_record(ground)
-    lines = [f"{ground.target}/{ground.environment}  {status.url}", *_releases(status)]
-    lines += [f"  {_instance(each)}" for each in status.instances]
-    if status.note:
-        lines.append(f"note        {status.note}")
-    if current:
-        lines.append(f"record      {current.number} of {len(records)}, {current.ended}, by {current.who}")
-    if (holder := holder_of(ground.folder)) is not None:
-        lines.append(
-            f"lock        {holder}" + ("" if holder.is_alive else ", which is dead: the next change takes it over")
-        )
-    if (hold := hold_of(ground.folder)) is not None:
-        lines.append(f"held        by {hold}")
-    if intent is not None:
-        lines.append(
-            f"under way   {intent.kind} of {intent.release.version}, run {intent.run}, asked for by {intent.who}"
-        )
-    return lines
-
-
-def _releases(status: EnvironmentStatus) -> list[str]:
-    stable = f"{status.stable.version}  {status.stable.digest}" if status.stable else "nothing"
-    lines = [f"stable      {100 - status.candidate_percent:g} %  {stable}"]
-    if status.candidate:
-        share = f"{status.candidate_percent:g} %"
-        lines.append(f"candidate   {share}  {status.candidate.version}  {status.candidate.digest}")
-    return lines
-
-
-def _instance(instance: Instance) -> str:
-    ready = "ready" if instance.is_ready else f"not ready: {instance.note}"
-    restarts = f", restarted {instance.restarts} times" if instance.restarts else ""
-    role = "" if instance.role is Role.STABLE else f" ({instance.role})"
-    return f"{instance.name:28} {instance.version}{role}  {ready}{restarts}"
+    return say_all() if chosen.environment is None else say_environment(chosen.environment, chosen.target)

@@ -2,9 +2,8 @@
 
 import argparse
 
-from deployments.choosing import NotChosen, add_environment_arguments, named_ground
+from deployments.delivery_arguments import add_environment_arguments
 from deployments.saying import complain, say
-from tasks.adapters.permits import lift_hold
 from tasks.adapters.state import state_home
 from tasks.core.outcome import ExitCode
 
@@ -15,6 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
+    from deployments.choosing import NotChosen, named_ground
+    from tasks.adapters.permits import lift_hold
+
     try:
         ground = named_ground(state_home(), chosen.environment, chosen.target)
     except NotChosen as reason:

@@ -4,6 +4,7 @@ Records are written whole or not at all, are never written over, and are checked
 audit log: it needs no server, and Prefect's own history, which is forgotten after days, is not part of it.
 """
 
+import json
 import os
 import secrets
 from pathlib import Path
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 
 from tasks.adapters.grounds import Ground
 from tasks.core.platform import PlatformTrouble
-from tasks.core.records import Record, RecordBroken, check_chain, current_of
+from tasks.core.records import Record, RecordBroken, check_chain, current_of, record_from
 
 
 def read_records(ground: Ground) -> tuple[Record, ...]:
@@ -27,7 +28,9 @@ def read_records(ground: Ground) -> tuple[Record, ...]:
 
 def _read(path: Path) -> Record:
     try:
-        return Record.model_validate_json(path.read_bytes())
+        return record_from(json.loads(path.read_bytes()))
+    except RecordBroken as broken:
+        raise PlatformTrouble(f"{broken}: compare {path} with a copy before anything else") from broken
     except (OSError, ValidationError, ValueError) as broken:
         first = str(broken).splitlines()[0]
         raise PlatformTrouble(

@@ -45,12 +45,12 @@ class Answer(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    decision: Decision
-    by: str
-    reason: str = ""
-    digest: str
-    at: float
-    is_proved: bool = False
+    decision: Decision = Field(description="approve or reject")
+    by: str = Field(description="the name that was given")
+    reason: str = Field("", description="why, in that person's words")
+    digest: str = Field(description="digest of the release it is about")
+    at: float = Field(description="seconds since the epoch")
+    is_proved: bool = Field(False, description="whether a signature stands for the name; otherwise it is a claim")
 
 
 @dataclass(frozen=True)

@@ -248,7 +248,7 @@ class TestCommands:
         said = terminal.towpath("status")
 
         assert said.exit_code == 0
-        assert "server  does not run" in said.output
+        assert "server      does not run" in said.output
         assert "2026-01-01T00:00:00 ci of x: failed, why not" in said.output
 
 
