@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationError, model_validator
 
 from tasks.core.canary_policy import JudgePolicy
-from tasks.core.rollout import Otherwise, RolloutPlan
+from tasks.core.rollout_plan import Otherwise, RolloutPlan
 from tasks.core.section import Section
 
 Percent = Annotated[float, Field(gt=0, lt=100)]

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from tasks.core.judgement import CanaryVerdict
+from tasks.core.rollout_plan import Otherwise, RolloutPlan
 
 
 class Phase(StrEnum):
@@ -34,32 +35,12 @@ class Phase(StrEnum):
         return self in (Phase.PROMOTED, Phase.ROLLED_BACK)
 
 
-class Otherwise(StrEnum):
-    """What becomes of a canary that has not shown itself good or bad when its time is over."""
-
-    ROLL_BACK = "roll-back"
-    ASK = "ask"
-
-
 class Question(StrEnum):
     """What a person is asked. Published in approvals: a contract."""
 
     PROMOTE = "promote"
     PROMOTE_WITHOUT_PROOF = "promote-without-proof"
     WATCH_ON = "watch-on"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RolloutPlan:
-    """Shares in percent, rising; the window that is watched, and how far it may be extended."""
-
-    steps: tuple[float, ...] = (10.0,)
-    step_seconds: float = 60.0
-    window_seconds: float = 300.0
-    max_window_seconds: float = 900.0
-    approval_seconds: float = 86_400.0
-    needs_approval: bool = True
-    on_inconclusive: Otherwise = Otherwise.ROLL_BACK
 
 
 @dataclass(frozen=True)

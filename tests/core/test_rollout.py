@@ -17,7 +17,6 @@ from tasks.core.rollout import (
     ExtendWindow,
     Happening,
     Judged,
-    Otherwise,
     Phase,
     Place,
     Placed,
@@ -26,7 +25,6 @@ from tasks.core.rollout import (
     Remove,
     Removed,
     Rollout,
-    RolloutPlan,
     ScaledUp,
     ScaleUp,
     SetWeight,
@@ -36,6 +34,7 @@ from tasks.core.rollout import (
     WithdrawQuestion,
     advance,
 )
+from tasks.core.rollout_plan import Otherwise, RolloutPlan
 
 PASS, FAIL, WATCHING = CanaryVerdict.PASS, CanaryVerdict.FAIL, CanaryVerdict.WATCHING
 INCONCLUSIVE = CanaryVerdict.INCONCLUSIVE
