@@ -4,11 +4,11 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
-TARGET ?= examples/shop
+TARGET ?=
 BIN := .venv/bin
 STAMP := .venv/.towpath-installed
 
-.PHONY: help install run test lint up down bench docs clean
+.PHONY: help install run test lint up down bench bench-judge docs clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -25,9 +25,9 @@ $(STAMP): pyproject.toml uv.lock
 	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --quiet --compile-bytecode
 	@touch $(STAMP)
 
-run: $(STAMP) ## take TARGET (a folder or git URL, by default the sample shop) through CI
-	@echo "CI of $(TARGET); image checks are skipped where no container engine is found (--allow-missing docker)"
-	@$(BIN)/towpath ci "$(TARGET)" --allow-missing docker
+run: $(STAMP) ## show the whole road on the sample shop; with TARGET (a folder or git URL) take that through CI
+	@[ -n "$(TARGET)" ] || exec $(BIN)/towpath demo
+	@[ -z "$(TARGET)" ] || { echo "CI of $(TARGET); image checks are skipped where no container engine is found (--allow-missing docker)"; exec $(BIN)/towpath ci "$(TARGET)" --allow-missing docker; }
 
 test: $(STAMP) lint ## lint, types, import contracts, all tests
 	@$(BIN)/pytest
@@ -38,14 +38,17 @@ lint: $(STAMP) ## what `make test` asks before the tests
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache | tail -n 1
 
-up: $(STAMP) ## start the local Prefect server and worker
+up: $(STAMP) ## start the local Prefect server, worker, supervisor and guard
 	@$(BIN)/towpath up
 
-down: $(STAMP) ## stop them
+down: $(STAMP) ## stop them, and everything they run
 	@$(BIN)/towpath down
 
 bench: $(STAMP) ## what Towpath costs beside the bare tools and beside act
 	@$(BIN)/python -m benchmarks.ci
+
+bench-judge: $(STAMP) ## how well the canary judge judges, beside the rules it replaces (half an hour on two cores)
+	@$(BIN)/python -m benchmarks.judge
 
 docs: $(STAMP) ## write the generated parts of docs/ and README.md anew
 	@$(BIN)/python -m deployments.reference

@@ -42,8 +42,25 @@ def test_the_readme_has_the_two_commands() -> None:
 
 
 def test_make_run(stage: Stage) -> None:
-    """`make run` takes the sample through CI, says what it leaves out, and ends with the verdict and where to look."""
-    done = make(stage, "run")
+    """`make run` takes the sample down the whole road: the good canary is promoted, the bad one caught, nothing lost."""
+    try:
+        done = make(stage, "run")
+    finally:
+        make(stage, "down")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(re.findall(r"^✓ passed: 10 passed, 2 skipped", done.stdout, re.MULTILINE)) == 3
+    closing = done.stdout.partition("── what you have seen ──")[2]
+    assert re.search(r"s  canary of v1\.1\.0, which is good: released: approved by demo", closing)
+    assert re.search(r"s  canary of v1\.2\.0, .*: rolled-back: canary \d+ errors of \d+, stable 0 of", closing)
+    assert re.search(r"load before the bad canary: [\d,]+ requests, 0 failed", closing)
+    assert re.search(r"^the shop       http://127\.0\.0\.1:\d+$", closing, re.MULTILINE)
+    assert stage.processes() == []
+
+
+def test_make_run_on_a_target(stage: Stage, shop: Path) -> None:
+    """`make run TARGET=...` takes that through CI, says what it leaves out, and ends with the verdict."""
+    done = make(stage, "run", f"TARGET={shop}")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "image checks are skipped where no container engine is found (--allow-missing docker)" in done.stdout
