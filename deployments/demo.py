@@ -90,8 +90,7 @@ class Stage:
                 return run_flow(name, start, self.state, prompter, idle=prompter.idle)
 
         ended, seconds = self._timed(title, flow)
-        how = f"{ended.record.ending}: {ended.record.reason}" if ended.record else "not done"
-        self.shown.add(title, how, seconds)
+        self.shown.add(title, _how(ended.record), seconds)
         return ended
 
     def _prompter(self, hear: Callable[["Event"], None]) -> Prompter:
@@ -221,6 +220,14 @@ def _ended_well(ended: "Ended") -> bool:
 
 def _is_caught(record: "Record | None") -> bool:
     return record is not None and record.ending.value == "rolled-back" and record.evidence.get("verdict") == "fail"
+
+
+def _how(record: "Record | None") -> str:
+    """How it ended and why; of a canary also how long it had traffic."""
+    if record is None:
+        return "not done"
+    after = f", {record.evidence['after']} after it got traffic" if "after" in record.evidence else ""
+    return f"{record.ending}{after}: {record.reason}"
 
 
 def _production_url(state: Path) -> str:

@@ -125,7 +125,8 @@ def _table(rows: Iterable[tuple[Text, ...]]) -> Table:
     """Rows of mark, name, time and note, the note cut at the terminal's edge."""
     table = Table(box=None, padding=(0, 1), show_header=False)
     for is_note in (False, False, False, True):
-        table.add_column(no_wrap=True, overflow="ellipsis" if is_note else "fold")
+        # NOTE: only a column that may wrap is narrowed; the note itself does not wrap, and so is cut.
+        table.add_column(no_wrap=not is_note)
     for row in rows:
         table.add_row(*row)
     return table
@@ -136,7 +137,8 @@ def result_row(result: CheckResult) -> tuple[Text, ...]:
     seconds = "cached" if result.cached else f"{result.seconds:.1f} s" if result.seconds else ""
     version = result.version.partition(" (")[0]
     note = f"{result.tool} {version}".strip() if result.verdict is Verdict.PASSED else result.reason
-    return Text(mark, style), Text(result.id), Text(seconds, "dim"), Text(shorten(note, 200), "dim")
+    shown = Text(shorten(note, 200), "dim", no_wrap=True, overflow="ellipsis")
+    return Text(mark, style), Text(result.id), Text(seconds, "dim"), shown
 
 
 def shorten(text: str, limit: int) -> str:

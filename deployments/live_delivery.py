@@ -164,6 +164,7 @@ class DeliveryDisplay:
                 parts.append(canary_table(self._look.judgement, self._look.rollout))
             if self._question:
                 parts += [Text(line, "bold") for line in question_lines(self._question)]
+                parts.append(Text("    or here: y or n, a reason if you like, and Enter", "bold cyan"))
             return Group(*parts)
 
     def conclude(self) -> None:
