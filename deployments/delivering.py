@@ -81,6 +81,8 @@ def run_delivery(name: str, chosen: argparse.Namespace, flow_of: Callable[[], Ca
     if chosen.json is not None and ended.record is not None:
         write_atomically(chosen.json.absolute(), ended.record.model_dump_json(indent=2) + "\n")
     leave.code = ended.exit_code
+    if ended.is_server_gone:
+        leave.leave_now()
     return ended.exit_code
 
 

@@ -6,11 +6,13 @@ once, ends the flow, and leaves its run Cancelled on the server, all within two 
 
 import argparse
 import asyncio
+import logging
+import os
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, assert_never, cast
@@ -24,6 +26,7 @@ from deployments.live import Display, make_display
 from deployments.saying import complain
 from flows.ci import ci
 from tasks.adapters import live_runs, process
+from tasks.adapters.daemons import call
 from tasks.core.outcome import ExitCode, exit_code
 from tasks.core.records import Ending, Record
 from tasks.core.rendering import junit
@@ -41,6 +44,7 @@ class Ended:
     exit_code: int
     report: Report | None = None
     record: Record | None = None
+    is_server_gone: bool = False
 
     def junit(self) -> str:
         return junit(self.report) if self.report else ""
@@ -95,6 +99,12 @@ class FlowThread(threading.Thread):
                 pass
         self._watch(event)
 
+    def is_left_alone(self) -> bool:
+        """Whether everything is done and on record, and all that is left is to tell it to a server that is gone."""
+        if self.record is None or self.run_id in live_runs.live_and_dead(self._state)[0]:
+            return False
+        return not is_server_there()
+
     def stop(self) -> None:
         self.is_stopped = True
         process.kill_all()
@@ -146,13 +156,19 @@ def run_flow(
 ) -> Ended:
     """Run the flow until it ends or a signal ends it; `idle` is called a few times a second meanwhile."""
     thread = FlowThread(start, state, display.hear)
+    # What Prefect could not send to its server it would tell in pages; what matters of the run is told by us.
+    logging.raiseExceptions = False
     with _signals(thread):
         thread.start()
-        while thread.is_alive():
+        while thread.is_alive() and not thread.is_left_alone():
             thread.join(0.2 if idle is None else 0.05)
             if idle is not None:
                 idle()
-    return _ended(name, thread)
+    return replace(_ended(name, thread), is_server_gone=thread.is_alive() or not is_server_there())
+
+
+def is_server_there() -> bool:
+    return asyncio.run(call("GET", f"{os.environ.get('PREFECT_API_URL', '')}/health", seconds=5.0)) != 0
 
 
 @contextmanager

@@ -55,6 +55,8 @@ def run(chosen: argparse.Namespace) -> int:
     if ended.report is not None:
         _write_reports(chosen, ended.report.model_dump_json(indent=2) + "\n", ended.junit())
     leave.code = ended.exit_code
+    if ended.is_server_gone:
+        leave.leave_now()
     return ended.exit_code
 
 
@@ -66,6 +68,7 @@ def prefect_environment(state: Path, api_url: str) -> dict[str, str]:
         "PREFECT_LOCAL_STORAGE_PATH": str(state / "results" / "trusted"),
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     }
 

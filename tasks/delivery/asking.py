@@ -33,6 +33,7 @@ from tasks.watching import ApprovalAsked, ApprovalHeard, tell
 
 _POLL_SECONDS = 1.0
 _SLACK_SECONDS = 60.0
+_RUN_AGAIN_SECONDS = 10.0
 
 
 class ApprovalForm(RunInput):
@@ -150,5 +151,5 @@ class AskingFailed(Exception):
 async def _run_again(run: str) -> None:
     """The flow run goes on although nobody answered; a server that is gone cannot be told and need not be."""
     with suppress(Exception):
-        async with get_client() as client:
+        async with asyncio.timeout(_RUN_AGAIN_SECONDS), get_client() as client:
             await client.set_flow_run_state(UUID(run), Running(), force=True)

@@ -1,6 +1,7 @@
 """The end of a change: undoing what a failed one did, its record, its report, and telling people."""
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ from tasks.retrying import PermanentError
 from tasks.watching import DeliveryEnded, tell
 
 _KEPT_RUNS = 200
+_SHOW_SECONDS = 5.0
 _RECORDS_WHOSE_ARTIFACTS_STAY = 10
 
 
@@ -77,11 +79,16 @@ async def keep_record(change: Change, ending: Ending, reason: str, remedy: str =
     write_atomically(change.asked.folder / "record.json", record.model_dump_json(indent=2) + "\n")
     _tidy(change)
     tell(DeliveryEnded(record))
-    key = f"{record.kind}-{record.target}-{record.environment}".lower()
-    await acreate_markdown_artifact(
-        text, key="".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in key)
-    )
+    await _show(text, f"{record.kind}-{record.target}-{record.environment}")
     return record
+
+
+async def _show(page: str, name: str) -> None:
+    """The report in the UI, where there is a server: without one everything else has been done all the same."""
+    key = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in name.lower())
+    with suppress(Exception):
+        async with asyncio.timeout(_SHOW_SECONDS):
+            await acreate_markdown_artifact(page, key=key)
 
 
 def _tidy(change: Change) -> None:
