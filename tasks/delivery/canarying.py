@@ -15,6 +15,7 @@ from tasks.adapters.plots import Deciding, canary_plot
 from tasks.core.approval import ApprovalRequest, Granted
 from tasks.core.canary_log import CanaryLog, evidence_of
 from tasks.core.canary_report import canary_page
+from tasks.core.judgement import CanaryVerdict
 from tasks.core.platform import PermitRevoked, PlatformTrouble
 from tasks.core.records import Ending
 from tasks.core.release_differences import differences
@@ -176,5 +177,8 @@ def _close_log(run: CanaryRun) -> None:
 
 
 def _remedy(run: CanaryRun) -> str:
-    last = run.judgements[-1].remedy if run.judgements else "look at the instances' logs"
-    return f"{last}; towpath replay judges it again by other rules"
+    if not run.judgements:
+        return "look at the instances' logs"
+    if run.judgements[-1].verdict is CanaryVerdict.PASS:
+        return "nothing is known against the release: see to what ended its canary, and try it again"
+    return f"{run.judgements[-1].remedy}; towpath replay judges it again by other rules"
