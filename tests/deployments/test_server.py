@@ -50,6 +50,8 @@ def taken_port() -> Iterator[int]:
     """The port Towpath would take, held by somebody else."""
     with socket.socket() as holder:
         port = daemons.free_port(4200)
+        # NOTE: the port may still be cooling down from a server that another test has ended.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", port))
         holder.listen()
         yield port
