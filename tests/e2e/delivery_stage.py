@@ -143,7 +143,7 @@ class Delivered:
         return self.run("canary", "--ref", "v1.0.0", "--by", "Ann", *words)
 
     def rollback(self, *words: str) -> Said:
-        return self.stage.towpath("rollback", self.environment, "--target", self.target, "--plain", *words)
+        return self.stage.towpath("rollback", self.environment, *words, "--target", self.target, "--plain")
 
     def start(self, command: str, *words: str | Path) -> Started:
         """A flow over the repository that goes on, in a process group of its own, as a shell starts it."""
