@@ -29,6 +29,7 @@ _IDENTITY = {
 _SHORT = """
 [delivery.canary]
 window_seconds = 60
+step_seconds = 15
 scrape_seconds = 2
 
 [delivery.canary.judge]

@@ -55,4 +55,5 @@ class Ground:
 def known_grounds(state: Path) -> tuple[Ground, ...]:
     """Every environment of every target of this home."""
     found = sorted((state / "delivery").glob("*/*"))
-    return tuple(Ground(state, path.parent.name, path.name) for path in found if path.is_dir())
+    named = [path for path in found if _NAME.match(path.name) and _NAME.match(path.parent.name)]
+    return tuple(Ground(state, path.parent.name, path.name) for path in named if path.is_dir())

@@ -39,7 +39,7 @@ def _read(path: Path) -> Record:
 
 
 def next_number(ground: Ground) -> int:
-    """The number of the next change; a change that was begun and left no record keeps its number for itself."""
+    """The number that the next record gets."""
     taken = [int(path.stem) for path in ground.records.glob("[0-9]*.json") if path.stem.isdigit()]
     return max(taken, default=0) + 1
 

@@ -22,7 +22,6 @@ class Intent(BaseModel):
     environment: str
     kind: Kind
     release: Release
-    number: int
     run: str
     who: str
     why: str = ""
@@ -51,6 +50,9 @@ def why_undo(intent: Intent, beat: Heartbeat | None, *, boot: str, now: float) -
         return f"the change was not finished {intent.deadline - intent.began:.0f} s after it began"
     last = beat.at if beat is not None and beat.token == intent.token and beat.boot == boot else intent.began
     silent = now - last
+    # NOTE: where the system does not name its boots, a clock that ran backwards tells of a restart.
+    if silent < 0 or now < intent.began:
+        return "the machine was restarted while the change was under way"
     if silent > intent.stale_seconds:
         return f"its flow gave no sign of life for {silent:.0f} s"
     return ""

@@ -5,8 +5,8 @@ time, and gives the next state and the actions that lead there; whoever drives i
 events. Events are numbered, and one that was seen already changes nothing.
 
 What must never happen: the share of the canary rises without a verdict that allows it (or a person's word, where the
-evidence was put before that person), a rollout ends at any share but 0 or 100, or there is a state from which it
-cannot be aborted.
+evidence was put before that person), it rises while there is nothing to judge by, a rollout ends at any share but 0 or
+100, or there is a state from which it cannot be aborted.
 """
 
 from dataclasses import dataclass, replace
@@ -169,6 +169,7 @@ class Rollout:
     question: Question | None = None
     asked_since: float = 0.0
     is_approved: bool = False
+    scaled_since: float | None = None
     last_verdict: CanaryVerdict = CanaryVerdict.WATCHING
     last_number: int = 0
     why: str = ""
@@ -177,6 +178,8 @@ class Rollout:
         return now - self.watched_since >= self.window_seconds
 
 
+# Without traffic, metrics or the right split nobody knows how the canary does, and nothing is promoted on that.
+BLIND = frozenset({CanaryVerdict.NO_TRAFFIC, CanaryVerdict.METRICS_DOWN, CanaryVerdict.SPLIT_WRONG})
 Next = tuple[Rollout, tuple[Action, ...]]
 _STAY: tuple[Action, ...] = ()
 
@@ -203,7 +206,7 @@ def _react(rollout: Rollout, what: Happening, now: float) -> Next:
         case Rejected():
             return _hear_rejection(rollout, what)
         case ScaledUp():
-            return _take_over(rollout)
+            return _hear_scaled(rollout, now)
         case TookOver():
             return _end_promoted(rollout)
         case Removed():
@@ -243,8 +246,8 @@ def _hear_verdict(rollout: Rollout, judged: Judged, now: float) -> Next:
             return _watch(known, judged, now)
         case Phase.ASKING:
             return _watch_while_asking(known, judged, now)
-        case Phase.SCALING if judged.verdict is CanaryVerdict.FAIL:
-            return _undo(known, judged.reason)
+        case Phase.SCALING:
+            return _watch_while_scaling(known, judged, now)
         case _:
             return known, _STAY
 
@@ -267,12 +270,12 @@ def _watch(rollout: Rollout, judged: Judged, now: float) -> Next:
 
 def _step_up(rollout: Rollout, judged: Judged, now: float) -> Next:
     is_last = rollout.step + 1 >= len(rollout.plan.steps)
+    if now - rollout.step_since < rollout.plan.step_seconds:
+        return rollout, _STAY
     if is_last and rollout.plan.needs_approval:
         return _ask(rollout, Question.PROMOTE, judged.reason, now)
     if is_last:
         return _scale_up(rollout, judged.reason)
-    if now - rollout.step_since < rollout.plan.step_seconds:
-        return rollout, _STAY
     step = rollout.step + 1
     share = rollout.plan.steps[step]
     risen = replace(rollout, step=step, step_since=now, weight=share, why=f"{share:g} % after: {judged.reason}")
@@ -306,17 +309,37 @@ def _ask(rollout: Rollout, question: Question, why: str, now: float) -> Next:
 def _watch_while_asking(rollout: Rollout, judged: Judged, now: float) -> Next:
     if judged.verdict is CanaryVerdict.FAIL:
         return _undo(rollout, f"turned bad while it waited for approval: {judged.reason}")
-    if rollout.is_approved and judged.verdict is CanaryVerdict.PASS:
+    if rollout.is_approved and _may_go_on(rollout):
         return _scale_up(rollout, rollout.why)
     return _expire(rollout, now)
+
+
+def _may_go_on(rollout: Rollout) -> bool:
+    """Whether an approved canary may be promoted on what was seen last."""
+    if rollout.question is Question.PROMOTE_WITHOUT_PROOF:
+        return rollout.last_verdict not in BLIND
+    return rollout.last_verdict is CanaryVerdict.PASS
+
+
+def _watch_while_scaling(rollout: Rollout, judged: Judged, now: float) -> Next:
+    """It goes on being watched until it has all of the traffic; blind for a whole window, it goes back."""
+    if judged.verdict is CanaryVerdict.FAIL:
+        return _undo(rollout, judged.reason)
+    if rollout.scaled_since is None:
+        return rollout, _STAY
+    if judged.verdict not in BLIND:
+        return _take_over(rollout, now)
+    if now - rollout.scaled_since >= rollout.plan.window_seconds:
+        return _undo(rollout, f"{judged.verdict} before it could take over: {judged.reason}")
+    return rollout, _STAY
 
 
 def _hear_approval(rollout: Rollout, approved: Approved, now: float) -> Next:
     if rollout.phase is not Phase.ASKING or rollout.question is None:
         return rollout, _STAY
     match rollout.question:
-        case Question.PROMOTE if rollout.last_verdict is not CanaryVerdict.PASS:
-            held = f"approved by {approved.by}; waits for the verdict to be pass again, it is {rollout.last_verdict}"
+        case Question.PROMOTE | Question.PROMOTE_WITHOUT_PROOF if not _may_go_on(rollout):
+            held = f"approved by {approved.by}; waits for a verdict that allows it, it is {rollout.last_verdict}"
             return replace(rollout, is_approved=True, why=held), _STAY
         case Question.PROMOTE | Question.PROMOTE_WITHOUT_PROOF:
             return _scale_up(rollout, f"approved by {approved.by}")
@@ -343,7 +366,7 @@ def _expire(rollout: Rollout, now: float) -> Next:
     if rollout.phase is not Phase.ASKING or now - rollout.asked_since < rollout.plan.approval_seconds:
         return rollout, _STAY
     waited = rollout.plan.approval_seconds
-    missing = "the verdict did not become pass again" if rollout.is_approved else "nobody approved it"
+    missing = "no verdict allowed it again" if rollout.is_approved else "nobody approved it"
     return _undo(rollout, f"{missing} within {waited:g} s")
 
 
@@ -352,9 +375,16 @@ def _scale_up(rollout: Rollout, why: str) -> Next:
     return replace(rollout, phase=Phase.SCALING, question=None, why=why), (*withdrawn, ScaleUp())
 
 
-def _take_over(rollout: Rollout) -> Next:
+def _hear_scaled(rollout: Rollout, now: float) -> Next:
     if rollout.phase is not Phase.SCALING:
         return rollout, _STAY
+    if rollout.last_verdict in BLIND:
+        return replace(rollout, scaled_since=now), _STAY
+    return _take_over(rollout, now)
+
+
+def _take_over(rollout: Rollout, now: float) -> Next:
+    rollout = replace(rollout, scaled_since=now)
     return replace(rollout, phase=Phase.PROMOTING, weight=100.0), (SetWeight(100.0), TakeOver())
 
 

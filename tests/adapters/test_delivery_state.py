@@ -141,7 +141,6 @@ def an_intent(permit: Permit) -> Intent:
         environment="production",
         kind=Kind.CANARY,
         release=a_release("v1.1.0"),
-        number=1,
         run="run-1",
         who="Ada",
         boot=boot_id(),
@@ -313,6 +312,7 @@ def test_grounds(ground: Ground) -> None:
     """Every environment of every target of a home is known, and a name that leads elsewhere is refused."""
     ground.folder.mkdir(parents=True)
     (ground.folder.parent.parent / "mutex").touch()
+    (ground.folder.parent / "production copy").mkdir()
 
     assert known_grounds(ground.state) == (ground,)
     for name in ("../up", "", "a/b", ".hidden", "x" * 64):

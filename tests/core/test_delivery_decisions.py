@@ -124,7 +124,6 @@ INTENT = Intent(
     environment="production",
     kind=Kind.CANARY,
     release=a_release("v1.1.0"),
-    number=2,
     run="run-1",
     who="Ada",
     boot="boot",
@@ -148,6 +147,9 @@ INTENT = Intent(
             Heartbeat(token="mine", boot="boot", at=1000.0), "boot", 1000.0, "not finished 900 s", id="deadline"
         ),
         pytest.param(Heartbeat(token="mine", boot="boot", at=200.0), "next", 1.0, "machine was restarted", id="reboot"),
+        pytest.param(
+            Heartbeat(token="mine", boot="boot", at=200.0), "boot", 1.0, "was restarted", id="nameless reboot"
+        ),
     ],
 )
 def test_when_the_guard_steps_in(beat: Heartbeat | None, boot: str, now: float, said: str) -> None:

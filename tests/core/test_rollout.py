@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tasks.core.judgement import CanaryVerdict
 from tasks.core.rollout import (
+    BLIND,
     AbortAsked,
     Action,
     Approved,
@@ -38,7 +39,6 @@ from tasks.core.rollout_plan import Otherwise, RolloutPlan
 
 PASS, FAIL, WATCHING = CanaryVerdict.PASS, CanaryVerdict.FAIL, CanaryVerdict.WATCHING
 INCONCLUSIVE = CanaryVerdict.INCONCLUSIVE
-BLIND = (CanaryVerdict.NO_TRAFFIC, CanaryVerdict.METRICS_DOWN, CanaryVerdict.SPLIT_WRONG)
 STEPS = RolloutPlan(steps=(5.0, 25.0, 50.0))
 ASKS = RolloutPlan(on_inconclusive=Otherwise.ASK)
 
@@ -102,6 +102,7 @@ def test_steps_rise_one_by_one() -> None:
         (62.0, judged(PASS)),
         (122.0, judged(PASS)),
         (123.0, judged(PASS)),
+        (183.0, judged(PASS)),
     )
 
     assert [action for action in done if isinstance(action, SetWeight)] == [
@@ -176,8 +177,36 @@ def test_an_approval_waits_for_the_verdict_to_hold() -> None:
     again, _ = course(RolloutPlan(), *lapsed, (80.0, judged(PASS)))
 
     assert held.phase is Phase.ASKING
-    assert "waits for the verdict to be pass again" in held.why
+    assert "waits for a verdict that allows it, it is watching" in held.why
     assert again.phase is Phase.SCALING
+
+
+@pytest.mark.parametrize("verdict", BLIND)
+def test_a_persons_word_is_no_evidence_either(verdict: CanaryVerdict) -> None:
+    """While there is nothing to judge by, an approval without proof waits, and so does a canary that was scaled up."""
+    plan = replace(ASKS, max_window_seconds=300.0)
+    asked = (*START, (300.0, judged(INCONCLUSIVE)), (305.0, judged(verdict)), (310.0, Approved("Ada")))
+    scaled = (*START, (70.0, judged(PASS)), (71.0, Approved("Ada")), (72.0, judged(verdict)), (75.0, ScaledUp()))
+
+    held, _ = course(plan, *asked)
+    seen_again, _ = course(plan, *asked, (320.0, judged(INCONCLUSIVE)))
+    waits, _ = course(RolloutPlan(), *scaled)
+    takes_over, _ = course(RolloutPlan(), *scaled, (80.0, judged(WATCHING)))
+    goes_back, _ = course(RolloutPlan(), *scaled, (380.0, judged(verdict)))
+
+    assert (held.phase, seen_again.phase) == (Phase.ASKING, Phase.SCALING)
+    assert (waits.phase, takes_over.phase, goes_back.phase) == (Phase.SCALING, Phase.PROMOTING, Phase.UNDOING)
+
+
+def test_the_last_step_lasts_too() -> None:
+    """No step is passed on the evidence of the one before, the last as little as the others."""
+    plan = RolloutPlan(steps=(5.0, 50.0), needs_approval=False)
+    risen = (*START, (61.0, judged(PASS)))
+
+    early, _ = course(plan, *risen, (65.0, judged(PASS)))
+    late, _ = course(plan, *risen, (121.0, judged(PASS)))
+
+    assert (early.phase, late.phase) == (Phase.WATCHING, Phase.SCALING)
 
 
 def test_a_question_expires() -> None:
@@ -259,7 +288,12 @@ def test_the_share_never_rises_unallowed(plan: RolloutPlan, steps: list[tuple[fl
             assert after.weight == plan.steps[0]
         elif after.weight > before.weight:
             assert allowed
-            assert what == ScaledUp() if after.weight == 100.0 else isinstance(what, Judged) and what.verdict is PASS
+            assert after.last_verdict not in BLIND
+            assert (
+                after.scaled_since is not None
+                if after.weight == 100.0
+                else (isinstance(what, Judged) and what.verdict is PASS)
+            )
 
 
 @given(_PLANS, _COURSES)
