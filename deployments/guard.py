@@ -33,7 +33,7 @@ from tasks.adapters.permits import Holder
 from tasks.adapters.platforms.local.platform import LocalPlatform
 from tasks.adapters.state import state_home
 from tasks.core.intent import Intent, why_undo
-from tasks.core.platform import Platform, PlatformTrouble
+from tasks.core.platform import Platform
 from tasks.core.records import Ending, Kind, Record, Step
 from tasks.core.release import Release
 
@@ -61,8 +61,8 @@ async def _try_to_undo(ground: Ground, intent: Intent, why: str, platform: Platf
     say(f"{_now()} {ground.target}/{ground.environment}: {why}; undoing the {intent.kind} of {intent.release.version}")
     try:
         await undo(ground, intent, why, platform)
-    except (PlatformTrouble, OSError) as trouble:
-        complain(f"{_now()} {ground.target}/{ground.environment}: not undone yet, trying again: {trouble}")
+    except Exception as trouble:  # noqa: BLE001  (whatever it is, the next look tries again, and others have their turn)
+        complain(f"{_now()} {ground.target}/{ground.environment}: not undone yet, trying again: {trouble!r}")
         return False
     say(f"{_now()} {ground.target}/{ground.environment}: undone, the stable release has all of the traffic")
     return True
@@ -143,8 +143,8 @@ async def guard(state: Path, *, stop: asyncio.Event) -> None:
             await look_once(state)
             if revive(state, "supervisor"):
                 say(f"{_now()} the supervisor was gone and was started again")
-        except OSError as trouble:
-            complain(f"{_now()} {trouble}")
+        except Exception as trouble:  # noqa: BLE001  (a guard that ends guards nothing)
+            complain(f"{_now()} {trouble!r}")
         with suppress(TimeoutError):
             async with asyncio.timeout(PERIOD_SECONDS):
                 await stop.wait()

@@ -43,7 +43,7 @@ from tasks.core.rollout import (
     WithdrawQuestion,
     advance,
 )
-from tasks.delivery.change import Change, step
+from tasks.delivery.change import Change, must_be_permitted, step
 from tasks.delivery.rolling import place, shift, take_away, take_over, wait_until_ready
 from tasks.retrying import PermanentError
 from tasks.watching import CanaryLooked, tell
@@ -189,6 +189,7 @@ class CanaryRun:
             await self.happen(AbortAsked(asked))
             return
         assert self.origin is not None, "watched before it had traffic"
+        must_be_permitted(self.change)
         snapshot = await self._scrape()
         judgement = self._look(shifted(snapshot, origin=self.origin, share=self.rollout.weight / 100))
         await self.happen(Judged(judgement.verdict, judgement.reason))

@@ -19,12 +19,10 @@ from tasks.adapters.databases import Database, database_of
 from tasks.adapters.grounds import Ground
 from tasks.adapters.intents import beat, boot_id, forget_intent, machine_seconds, process_id, read_intent, write_intent
 from tasks.adapters.keepers import start_keepers
-from tasks.adapters.ledger import next_number
 from tasks.adapters.permits import EnvironmentBusy, Holder
 from tasks.adapters.platforms.local.platform import LocalPlatform
 from tasks.core.approval import Answer
 from tasks.core.delivery import DeliverySettings
-from tasks.core.delivery_settings import EnvironmentSettings
 from tasks.core.freeze import freeze_on
 from tasks.core.intent import Intent
 from tasks.core.platform import Permit, PermitRevoked, Platform, PlatformTrouble
@@ -79,10 +77,6 @@ class Change:
         self.schema_before: str | None = None
         self.has_moved = False
         self.is_settled = False
-
-    @property
-    def environment(self) -> EnvironmentSettings:
-        return self.delivery.environments[self.ground.environment]
 
     @property
     def database(self) -> Database | None:
@@ -208,7 +202,6 @@ def _intent(asked: Asked, holder: Holder) -> Intent:
         environment=asked.ground.environment,
         kind=asked.kind,
         release=asked.release,
-        number=next_number(asked.ground),
         run=asked.run,
         who=asked.who,
         why=asked.why,
@@ -220,10 +213,19 @@ def _intent(asked: Asked, holder: Holder) -> Intent:
 
 
 async def _beat_on(change: Change) -> None:
-    while True:
-        with suppress(OSError):
-            beat(change.ground, change.permit.token)
-        await asyncio.sleep(_BEAT_SECONDS)
+    """Signs of life, until the change is over or was taken over: what is the guard's has no other sign of life."""
+    with suppress(PermitRevoked):
+        while True:
+            with suppress(OSError):
+                must_be_permitted(change)
+                beat(change.ground, change.permit.token)
+            await asyncio.sleep(_BEAT_SECONDS)
+
+
+def must_be_permitted(change: Change) -> None:
+    """Raises PermitRevoked when the environment is somebody else's now."""
+    with permits.changing(change.ground.folder, change.permit):
+        pass
 
 
 async def _end(beating: "asyncio.Task[None]") -> None:

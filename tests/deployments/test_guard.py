@@ -88,7 +88,6 @@ def under_way(ground: Ground, *, kind: Kind = Kind.CANARY, deadline: float = 360
         environment=ground.environment,
         kind=kind,
         release=CANDIDATE,
-        number=1,
         run="run-1",
         who="Ann",
         why="more colours",
