@@ -72,8 +72,10 @@ needed = 0
 
 [delivery.canary]
 steps = [50]
+step_seconds = 3
 scrape_seconds = 1
 window_seconds = 30
+step_seconds = 1
 max_window_seconds = 60
 
 [delivery.canary.judge]
