@@ -1,4 +1,12 @@
-"""Past canaries judged again by other rules: the backtest of a canary policy."""
+"""Past canaries judged again by other rules: the backtest of a canary policy.
+
+A rule that is tried stands in the place of the same rule of each canary; all its other rules stay as they were, so that
+what comes out differently comes of that rule alone.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from prefect import task
 from prefect.artifacts import acreate_markdown_artifact
@@ -14,21 +22,37 @@ from tasks.opening import OpenRun
 from tasks.retrying import BadInput
 from tasks.watching import ReplayEnded, tell
 
+_SECTION = "delivery.canary"
+
 
 @task(name="rules", task_run_name="rules", cache_policy=NO_CACHE)
-async def read_rules(overrides: tuple[str, ...]) -> CanarySettings | None:
-    """The canary settings to try; None means each canary's own. Raises BadInput."""
-    if not overrides:
-        return None
+async def read_rules(overrides: tuple[str, ...]) -> tuple[str, ...]:
+    """The canary settings to try, over each canary's own. Raises BadInput."""
+    rules = tuple(f"{_SECTION}.{override}" for override in overrides)
+    if nameless := [override for override in overrides if "=" not in override]:
+        raise BadInput(f"{nameless[0]} is no rule: say it as judge.alpha=0.01")
+    return rules
+
+
+def _with_rules(own: CanarySettings, rules: tuple[str, ...]) -> CanarySettings:
+    """A canary's own settings, and those that are tried in their place."""
     try:
-        return read_settings({}, [f"delivery.canary.{override}" for override in overrides]).delivery.canary
+        return read_settings({}, [*_leaves(own.model_dump(mode="json"), _SECTION), *rules]).delivery.canary
     except SettingsRefused as refused:
         raise BadInput(str(refused)) from refused
 
 
+def _leaves(table: Mapping[str, Any], above: str) -> Iterator[str]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{above}.{name}")
+        elif value is not None:
+            yield f"{above}.{name}={json.dumps(value)}"
+
+
 @task(name="judge again", task_run_name="judge again", cache_policy=NO_CACHE)
 async def judge_again(
-    run: OpenRun, target: str, environment: str, rules: CanarySettings | None, newest: int
+    run: OpenRun, target: str, environment: str, rules: tuple[str, ...], newest: int
 ) -> tuple[Replayed, ...]:
     """Each recorded canary, oldest first. Raises BadInput when there is none."""
     try:
@@ -38,7 +62,7 @@ async def judge_again(
     found = [log for folder in logs_of(ground)[-newest:] if (log := read_log(folder)) is not None]
     if not found:
         raise BadInput(f"{target} has no recorded canary in {environment}: towpath canary TARGET makes one")
-    return tuple(replay(head, snapshots, rules) for head, snapshots in found)
+    return tuple(replay(head, snapshots, _with_rules(head.settings, rules)) for head, snapshots in found)
 
 
 @task(name="report", task_run_name="report", cache_policy=NO_CACHE)
