@@ -72,7 +72,6 @@ needed = 0
 
 [delivery.canary]
 steps = [50]
-step_seconds = 3
 scrape_seconds = 1
 window_seconds = 30
 step_seconds = 1
