@@ -2,7 +2,8 @@
 
 Run by path with nothing but the standard library: `delivery_server.py PORT DATA`. What it is comes from its
 configuration: LABEL is its answer, FAIL_PERCENT how many of its answers are errors, FAIL_WHILE a file during whose
-existence every third is, START_SECONDS how long it takes to be ready. At its end it leaves its counts in DATA/counts.
+existence every third is, START_SECONDS how long it takes to be ready, and with REFUSE_ROUTED it is ready for nobody who
+comes by a router. At its end it leaves its counts in DATA/counts.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from pathlib import Path
 LABEL = os.environ.get("LABEL", "plain")
 FAIL_PERCENT = int(os.environ.get("FAIL_PERCENT", "0"))
 FAIL_WHILE = os.environ.get("FAIL_WHILE", "")
+REFUSE_ROUTED = bool(os.environ.get("REFUSE_ROUTED"))
 START_SECONDS = float(os.environ.get("START_SECONDS", "0"))
 HEAD = "HTTP/1.1 {status} {word}\r\nContent-Length: {length}\r\nContent-Type: text/plain\r\n{close}\r\n"
 METRICS = """# TYPE web_requests_total counter
@@ -48,9 +50,13 @@ class Server:
             while line := await reader.readline():
                 self.busy += 1
                 try:
-                    while (await reader.readline()).strip():
-                        pass
-                    await self._answer(line.split()[1].decode(), writer, is_old=b"HTTP/1.0" in line)
+                    is_routed = False
+                    while (header := await reader.readline()).strip():
+                        is_routed |= header.lower().startswith(b"x-forwarded-for:")
+                    path = line.split()[1].decode()
+                    if REFUSE_ROUTED and is_routed:
+                        path = "/refused"
+                    await self._answer(path, writer, is_old=b"HTTP/1.0" in line)
                 finally:
                     self.busy -= 1
                 if self.is_ending or b"HTTP/1.0" in line:

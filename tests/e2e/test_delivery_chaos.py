@@ -5,6 +5,7 @@ By default a choice of deaths; TOWPATH_CHAOS=full dies every death in every stat
 
 import json
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,7 +16,16 @@ import psutil
 import pytest
 
 from tasks.core.records import Ending, Kind
-from tests.e2e.delivery_stage import WHOLE_SECONDS, Delivered, asking, configured, measured, when_ended
+from tests.e2e.delivery_stage import (
+    LONG_WATCH,
+    WHOLE_SECONDS,
+    Delivered,
+    asking,
+    configured,
+    measured,
+    when_ended,
+    words_of,
+)
 from tests.e2e.stage import Started, is_alive, until
 
 pytest_plugins = ["tests.e2e.delivery_fixtures"]
@@ -174,6 +184,26 @@ def test_death(up: Delivered, victim: str, state: str) -> None:
     tally = visitors.tally()
     measured(f"{victim} killed in {state}: {tally.requests} requests, {tally.failed} failed")
     assert tally.failed == 0
+
+
+def test_frozen(up: Delivered) -> None:
+    """A flow that freezes and wakes up after the guard has undone its canary changes nothing, and says what became."""
+    with up.load(per_second=PER_SECOND) as visitors:
+        canary = up.start_canary(*configured(LABEL="frozen"), *LONG_WATCH)
+        up.when_watching(canary)
+        before, intent = up.status().stable, up.intent()
+        assert intent is not None, "a canary has promised"
+        canary.process.send_signal(signal.SIGSTOP)
+        until(lambda: up.intent() is None, seconds=WHOLE_SECONDS, what="the guard's turn")
+        undone = up.wanted()
+        canary.process.send_signal(signal.SIGCONT)
+        code = when_ended(canary, seconds=WHOLE_SECONDS)
+
+    up.when_over(seconds=5)
+    assert (code, up.wanted(), up.status().stable) == (3, undone, before)
+    assert [each.kind for each in up.records() if each.run == intent.run] == [Kind.GUARD]
+    assert "the guard has undone the canary" in words_of(canary).splitlines()[-1]
+    assert visitors.tally().failed == 0
 
 
 def then_over(under_way: UnderWay, state: str, since: float) -> None:
