@@ -151,8 +151,9 @@ async def _start_server(places: _Places, database: str | None, on_progress: Call
         if await _is_up(server, places, on_progress):
             return server
         # NOTE: between the look for a free port and the server's own start somebody else may have taken it.
-        if daemons.is_alive(server) or daemons.free_port(port) == port:
+        if daemons.free_port(port) == port or daemons.listens(server, port):
             break
+        await daemons.stop(places.server)
         preferred = port + 1
     why = "did not answer in time" if daemons.is_alive(server) else f"ended at its start ({_said(log, database)})"
     await daemons.stop(places.server)
