@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import assert_never
 
 from deployments.saying import complain, say
-from tasks.adapters.approvals import Found, all_pending, ask_for_abort
+from tasks.adapters.approvals import Found, all_pending, ask_for_abort, outcome_of
 from tasks.adapters.flow_runs import ServerBusy, ServerSilent, api_of, resume
 from tasks.adapters.grounds import known_grounds
 from tasks.adapters.intents import read_intent
 from tasks.adapters.ledger import read_records
+from tasks.adapters.live_runs import live_and_dead
 from tasks.adapters.state import state_home
 from tasks.core.approval import Answer, Decision, Denied, Granted, Refused, Waiting, rule
 from tasks.core.outcome import ExitCode
+from tasks.core.platform import PlatformTrouble
 from tasks.core.records import Kind
 
 _NEXT_PAUSE_SECONDS = 20.0
@@ -34,7 +36,10 @@ class Answered:
 
 def give(decision: Decision, run: str, *, by: str, reason: str, digest: str | None = None) -> int:
     """Hand an answer over from the command line, and say what became of it."""
-    done = asyncio.run(answer(state_home(), run, decision, by=by, reason=reason, digest=digest))
+    try:
+        done = asyncio.run(answer(state_home(), run, decision, by=by, reason=reason, digest=digest))
+    except PlatformTrouble as trouble:
+        done = Answered(ExitCode.ERROR, f"the answer could not be judged: {trouble}")
     (say if done.exit_code is ExitCode.PASSED else complain)(done.said)
     return done.exit_code
 
@@ -55,6 +60,8 @@ async def _answer(
     state: Path, found: Found, decision: Decision, *, by: str, reason: str, digest: str | None
 ) -> Answered:
     request = found.pending.request
+    if request.run not in live_and_dead(state)[0]:
+        return Answered(ExitCode.FAILED, f"refused: the process of run {request.run} died, and nobody would hear it")
     given = Answer(decision=decision, by=by, reason=reason, digest=digest or request.digest, at=time.time())
     ruling = rule(request, found.pending.answers, given)
     if isinstance(ruling, Refused):
@@ -112,4 +119,6 @@ def _not_waiting(state: Path, run: str, decision: Decision, *, by: str, reason: 
                 by_whom = f", approved by {', '.join(each.by for each in record.approvals)}" if record.approvals else ""
                 ended = f"{record.ending}{by_whom}: {record.reason}"
                 return Answered(ExitCode.FAILED, f"refused: run {run} is over, record {record.number}: {ended}")
+    if outcome := outcome_of(state, run):
+        return Answered(ExitCode.FAILED, f"refused: the question of run {run} is closed: {outcome}")
     return Answered(ExitCode.USAGE, f"no run {run} waits for an approval: towpath status lists those that do")

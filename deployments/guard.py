@@ -2,10 +2,12 @@
 
 It knows nothing of Prefect. Each second it reads every environment's intent and heartbeat; when a heartbeat is old or a
 deadline has passed, it takes the lock, puts the traffic back to the stable release, removes the other one, puts it on
-record, and only then tells the Prefect server, which may be gone too. It starts the supervisor again when that died.
+record, and only then tells people and the Prefect server, which may be gone too. It starts the supervisor again when
+that died, and withdraws questions that nobody waits for any more.
 
-What must never happen: two hands on one environment (the flow's permit is taken away before anything is undone), or an
-environment left half undone because the guard was killed in the middle (the intent goes last).
+What must never happen: two hands on one environment (the flow's permit is taken away before anything is undone), an
+environment left half undone because the guard was killed in the middle (the intent goes last), or trouble in one
+environment that keeps it from the others.
 """
 
 import asyncio
@@ -19,68 +21,79 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+from deployments.burying import bury_later, bury_what_waits, withdraw_dead_questions
+from deployments.guard_records import abandoned_record, guard_record
 from deployments.saying import complain, say
 from tasks.adapters import permits
 from tasks.adapters.approvals import withdraw
+from tasks.adapters.artifacts import BuildFailed, read_settings
 from tasks.adapters.daemons import birth_of
-from tasks.adapters.flow_runs import ServerSilent, api_of, bury
 from tasks.adapters.grounds import Ground, known_grounds
-from tasks.adapters.intents import boot_id, forget_intent, machine_seconds, read_heartbeat, read_intent
+from tasks.adapters.intents import (
+    boot_id,
+    forget_intent,
+    has_intent,
+    machine_seconds,
+    read_heartbeat,
+    read_intent,
+)
 from tasks.adapters.keepers import revive
-from tasks.adapters.ledger import current_record, write_record
+from tasks.adapters.ledger import read_records, write_record
 from tasks.adapters.locks import locked
+from tasks.adapters.notifications import NotTold, tell_people
 from tasks.adapters.permits import Holder
 from tasks.adapters.platforms.local.platform import LocalPlatform
 from tasks.adapters.state import state_home
 from tasks.core.intent import Intent, why_undo
 from tasks.core.platform import Platform
-from tasks.core.records import Ending, Kind, Record, Step
-from tasks.core.release import Release
+from tasks.core.records import Record, Step
 
 PERIOD_SECONDS = 1.0
 WHO = "the guard"
+PlatformOf = Callable[[Ground], Platform]
 
 
 def platform_of(ground: Ground) -> Platform:
     return LocalPlatform(ground.state, ground.target)
 
 
-async def look_once(state: Path, *, platform: Callable[[Ground], Platform] = platform_of) -> int:
+async def look_once(state: Path, *, platform: PlatformOf = platform_of) -> int:
     """Look at every environment once; how many changes were undone. One that cannot be undone now is tried again."""
-    undone = 0
-    for ground in known_grounds(state):
+    looks = [_look_at(ground, platform(ground)) for ground in known_grounds(state)]
+    return sum(await asyncio.gather(*looks))
+
+
+async def _look_at(ground: Ground, platform: Platform) -> bool:
+    """Whether something was undone here. Whatever goes wrong is said, and keeps the guard from nothing else."""
+    try:
         intent = read_intent(ground)
         if intent is None:
-            continue
+            return await _take_away_abandoned(ground, platform)
         if why := why_undo(intent, read_heartbeat(ground), boot=boot_id(), now=machine_seconds()):
-            undone += await _try_to_undo(ground, intent, why, platform(ground))
-    return undone
-
-
-async def _try_to_undo(ground: Ground, intent: Intent, why: str, platform: Platform) -> bool:
-    say(f"{_now()} {ground.target}/{ground.environment}: {why}; undoing the {intent.kind} of {intent.release.version}")
-    try:
-        await undo(ground, intent, why, platform)
+            _note(ground, f"{why}; undoing the {intent.kind} of {intent.release.version}")
+            await undo(ground, intent, why, platform)
+            _note(ground, "undone, the stable release has all of the traffic")
+            return True
     except Exception as trouble:  # noqa: BLE001  (whatever it is, the next look tries again, and others have their turn)
         complain(f"{_now()} {ground.target}/{ground.environment}: not undone yet, trying again: {trouble!r}")
-        return False
-    say(f"{_now()} {ground.target}/{ground.environment}: undone, the stable release has all of the traffic")
-    return True
+    return False
 
 
 async def undo(ground: Ground, intent: Intent, why: str, platform: Platform) -> None:
     """Traffic first, then the release, then the record, then the intent. Raises PlatformTrouble."""
     started = datetime.now(UTC)
-    permit = permits.seize(ground.folder, ground.environment, _holder(intent))
+    permit = permits.seize(ground.folder, ground.environment, _holder(intent), token=intent.token)
     steps = [await _timed("0 % of the traffic", platform.set_weight(permit, 0.0))]
     stable = (await platform.status(ground.environment)).stable
     steps.append(await _timed("take away", platform.remove(permit)))
-    if record := _record(ground, intent, why, steps, started, stable):
+    record = guard_record(intent, why, tuple(steps), started, stable, earlier=read_records(ground), who=WHO)
+    if record is not None:
         write_record(ground, record)
-    withdraw(ground, intent.run)
+    withdraw(ground, intent.run, outcome=f"its change was undone by the guard: {why}")
+    bury_later(ground.state, intent, why)
     forget_intent(ground, permit)
     permits.release(ground.folder, permit)
-    await _tell_server(ground.state, intent.run, why)
+    await _tell_people(ground, record)
 
 
 async def _timed(name: str, work: Awaitable[None]) -> Step:
@@ -89,47 +102,48 @@ async def _timed(name: str, work: Awaitable[None]) -> Step:
     return Step(name=name, seconds=time.monotonic() - began)
 
 
-def _holder(intent: Intent) -> Holder:
+def _holder(intent: Intent | None, *, what: str = "") -> Holder:
     pid = os.getpid()
-    reason = f"undoing the {intent.kind} of {intent.release.version}"
-    return Holder(str(uuid4()), WHO, reason, intent.run, pid, birth_of(pid), time.time())
+    reason = f"undoing the {intent.kind} of {intent.release.version}" if intent else what
+    return Holder(str(uuid4()), WHO, reason, intent.run if intent else "", pid, birth_of(pid), time.time())
 
 
-def _record(
-    ground: Ground, intent: Intent, why: str, steps: list[Step], started: datetime, stable: Release | None
-) -> Record | None:
-    """What is put on record; None when the flow had done all it promised and put that on record itself."""
-    is_done = stable is not None and stable.digest == intent.release.digest
-    current = current_record(ground)
-    if is_done and current is not None and current.release.digest == intent.release.digest:
-        return None
-    ended = datetime.now(UTC)
-    undone = f"the {intent.kind} was undone: {why}"
-    finished = f"the {intent.kind} had made it the stable release before {why}"
-    return Record(
-        number=1,
-        target=ground.target,
-        environment=ground.environment,
-        kind=Kind.GUARD,
-        ending=Ending.RELEASED if is_done else Ending.ROLLED_BACK,
-        reason=finished if is_done else undone,
-        remedy="see why its flow died (towpath status, the worker's log), then start it again",
-        release=intent.release,
-        replaced=stable.digest if stable else "",
-        who=WHO,
-        why=f"asked for by {intent.who}" + (f": {intent.why}" if intent.why else ""),
-        run=intent.run,
-        steps=tuple(steps),
-        started=started.isoformat(timespec="seconds"),
-        ended=ended.isoformat(timespec="seconds"),
-        seconds=round((ended - started).total_seconds(), 3),
+async def _take_away_abandoned(ground: Ground, platform: Platform) -> bool:
+    """A candidate that no intent and no living holder answers for must not keep its share: whose files were lost."""
+    holder = permits.holder_of(ground.folder)
+    if holder is not None and holder.is_alive:
+        return False
+    if holder is None and not has_intent(ground):
+        return False
+    started, status = datetime.now(UTC), await platform.status(ground.environment)
+    permit = permits.seize(
+        ground.folder, ground.environment, _holder(None, what="taking away what nobody answers for"), token=""
     )
+    if status.candidate is not None:
+        _note(ground, f"nobody answers for {status.candidate.version}; taking it away")
+        step = await _timed("take away", platform.remove(permit))
+        write_record(ground, abandoned_record(ground, status.candidate, status.stable, step, started, who=WHO))
+    forget_intent(ground, permit)
+    permits.release(ground.folder, permit)
+    return status.candidate is not None
 
 
-async def _tell_server(state: Path, run: str, why: str) -> None:
-    """The flow run must not stay Paused: somebody would approve it and nobody would hear."""
-    with suppress(ServerSilent):
-        await bury(api_of(state), run, f"its change was undone by the guard: {why}")
+async def _tell_people(ground: Ground, record: Record | None) -> None:
+    """As the release's own configuration says; that nobody could be told undoes nothing."""
+    if record is None:
+        return
+    with suppress(BuildFailed, NotTold):
+        wanted = read_settings(ground.state, record.release.artifact).notifications
+        message = f"{ground.target} {record.release.version} in {ground.environment}: {record.ending}. {record.reason}"
+        facts = {"environment": ground.environment, "version": record.release.version, "ending": record.ending.value}
+        _note(
+            ground,
+            await tell_people(message, facts, variable=wanted.url_variable, timeout_seconds=wanted.timeout_seconds),
+        )
+
+
+def _note(ground: Ground, text: str) -> None:
+    say(f"{_now()} {ground.target}/{ground.environment}: {text}")
 
 
 def _now() -> str:
@@ -141,6 +155,8 @@ async def guard(state: Path, *, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             await look_once(state)
+            withdraw_dead_questions(state)
+            await bury_what_waits(state)
             if revive(state, "supervisor"):
                 say(f"{_now()} the supervisor was gone and was started again")
         except Exception as trouble:  # noqa: BLE001  (a guard that ends guards nothing)

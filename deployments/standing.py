@@ -76,12 +76,14 @@ def _last_runs(reports: Path) -> Iterator[str]:
 
 def _short_environments(state: Path) -> Iterator[str]:
     for ground in known_grounds(state):
-        with suppress(PlatformTrouble):
+        try:
             record = current_record(ground)
             runs = f"{record.release.version}, record {record.number}" if record else "nothing yet"
             busy = f"; under way: {holder}" if (holder := holder_of(ground.folder)) and holder.is_alive else ""
             held = f"; held by {hold}" if (hold := hold_of(ground.folder)) else ""
             yield f"{ground.environment:10}  {ground.target}: {runs}{busy}{held}"
+        except PlatformTrouble as trouble:
+            yield f"{ground.environment:10}  {ground.target}: TROUBLE: {trouble}"
 
 
 def _waiting(state: Path) -> Iterator[str]:

@@ -79,5 +79,6 @@ async def production(
             await make_stable(change)
         except BaseException as failure:  # noqa: BLE001  (whatever it was, production must be put back)
             return await conclude_failed(change, failure)
+        state = await conclude_released(change, f"{version} runs in {change.ground.environment}")
         await notify(change, Ending.RELEASED, f"{version} is in production")
-        return await conclude_released(change, f"{version} runs in {change.ground.environment}")
+        return state

@@ -1,12 +1,18 @@
 """`towpath lock`: keep every new change out of an environment, for instance during an incident."""
 
+from __future__ import annotations
+
 import argparse
 import time
+from typing import TYPE_CHECKING
 
 from deployments.delivery_arguments import add_environment_arguments
 from deployments.saying import complain, say
 from tasks.adapters.state import state_home
 from tasks.core.outcome import ExitCode
+
+if TYPE_CHECKING:
+    from tasks.adapters.grounds import Ground
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     from deployments.choosing import NotChosen, named_ground
-    from tasks.adapters.permits import Hold, hold_of, holder_of, put_hold
+    from tasks.core.platform import PlatformTrouble
     from tasks.delivery.request import named
 
     try:
@@ -25,10 +31,20 @@ def run(chosen: argparse.Namespace) -> int:
     except NotChosen as reason:
         complain(f"towpath lock: {reason}")
         return ExitCode.USAGE
+    try:
+        return _hold(ground, named(chosen.by), chosen.reason)
+    except PlatformTrouble as trouble:
+        complain(f"towpath lock: {trouble}")
+        return ExitCode.ERROR
+
+
+def _hold(ground: Ground, who: str, reason: str) -> int:
+    from tasks.adapters.permits import Hold, hold_of, holder_of, put_hold
+
     if (hold := hold_of(ground.folder)) is not None:
         complain(f"towpath lock: {ground.environment} is held already by {hold}")
         return ExitCode.FAILED
-    put_hold(ground.folder, Hold(named(chosen.by), chosen.reason, time.time()))
+    put_hold(ground.folder, Hold(who, reason, time.time()))
     say(f"{ground.target}/{ground.environment} takes no new change until towpath unlock {ground.environment}")
     if (holder := holder_of(ground.folder)) is not None and holder.is_alive:
         say(f"under way and not stopped by this: {holder}")

@@ -6,8 +6,7 @@ told at once why an answer does not count, also when the server or the flow is g
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tasks.adapters.grounds import Ground, known_grounds
 from tasks.adapters.state import write_atomically
 from tasks.core.approval import Answer, ApprovalRequest
+
+_KEPT_CLOSED = 50
 
 
 class Pending(BaseModel):
@@ -40,22 +41,35 @@ def _path(ground: Ground, run: str) -> Path:
     return ground.folder / "approvals" / f"{run}.json"
 
 
-@contextmanager
-def asked(ground: Ground, request: ApprovalRequest) -> Iterator[None]:
-    """The question is open until the context ends."""
-    write_pending(ground, Pending(request=request))
-    try:
-        yield
-    finally:
-        withdraw(ground, request.run)
-
-
 def write_pending(ground: Ground, pending: Pending) -> None:
     write_atomically(_path(ground, pending.request.run), pending.model_dump_json(indent=2) + "\n", mode=0o600)
 
 
-def withdraw(ground: Ground, run: str) -> None:
-    _path(ground, run).unlink(missing_ok=True)
+def withdraw(ground: Ground, run: str, *, outcome: str) -> None:
+    """Close the question; what became of it stays to be told to whoever answers later. None there is no matter."""
+    path = _path(ground, run)
+    if not path.exists():
+        return
+    with suppress(OSError):
+        write_atomically(_closed(ground, run), json.dumps({"outcome": outcome, "at": time.time()}), mode=0o600)
+    path.unlink(missing_ok=True)
+    for old in sorted(_closed(ground, run).parent.glob("*.json"), key=lambda each: each.stat().st_mtime)[
+        :-_KEPT_CLOSED
+    ]:
+        old.unlink(missing_ok=True)
+
+
+def outcome_of(state: Path, run: str) -> str:
+    """What became of a closed question of the run whose id begins so; empty when there is none."""
+    for ground in known_grounds(state):
+        for path in _closed(ground, run).parent.glob(f"{run}*.json"):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                return str(json.loads(path.read_bytes())["outcome"])
+    return ""
+
+
+def _closed(ground: Ground, run: str) -> Path:
+    return ground.folder / "closed-questions" / f"{run}.json"
 
 
 def all_pending(state: Path) -> tuple[Found, ...]:

@@ -23,6 +23,7 @@ from tasks.core.placeholders import filled_values, filled_words
 from tasks.core.release import Release
 
 _SQLITE = "sqlite:///"
+_BEFORE_RESTORE = "-before-restore-"
 
 
 class DatabaseTrouble(Exception):
@@ -128,13 +129,24 @@ def restore(database: Database, backup: Path) -> Path:
     """Put a backup back into the live database; returns where what was there before has been kept."""
     file = database.file
     assert file is not None, "only what was backed up is restored"
-    kept = backup.with_name(f"{backup.stem}-before-restore-{time.time_ns()}.db")
+    kept = backup.with_name(f"{backup.stem}{_BEFORE_RESTORE}{time.time_ns()}.db")
     try:
         _copy(file, kept)
         _copy(backup, file)
     except (sqlite3.Error, OSError) as broken:
         raise DatabaseTrouble(f"{backup} could not be put back into {file}: {broken}") from broken
     return kept
+
+
+def has_same_schema(database: Database, backup: Path) -> bool:
+    """Whether the live database has the tables, columns and indexes of its backup."""
+    return database.file is not None and _definitions(database.file) == _definitions(backup)
+
+
+def _definitions(file: Path) -> set[tuple[str, str]]:
+    with closing(sqlite3.connect(file, timeout=30)) as opened:
+        rows = opened.execute("SELECT name, sql FROM sqlite_master")
+        return {(str(name), str(text)) for name, text in rows}
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -158,6 +170,8 @@ def _tables(opened: sqlite3.Connection) -> set[str]:
 
 
 def _forget_old(database: Database) -> None:
-    files = sorted(database.backups.glob("*.db"), key=lambda path: path.stat().st_mtime, reverse=True)
+    # NOTE: what a restore has replaced may be the only copy of what people wrote: a person deletes that.
+    backups = [path for path in database.backups.glob("*.db") if _BEFORE_RESTORE not in path.name]
+    files = sorted(backups, key=lambda path: path.stat().st_mtime, reverse=True)
     for old in files[database.settings.kept_backups :]:
         old.unlink()

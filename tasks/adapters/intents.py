@@ -32,7 +32,7 @@ def machine_seconds() -> float:
 def write_intent(ground: Ground, intent: Intent) -> None:
     """Keep the promise on disk, before anything moves. Raises PermitRevoked when the lock is not this change's."""
     with changing(ground.folder, Permit(ground.environment, intent.token)):
-        write_atomically(ground.folder / "intent.json", intent.model_dump_json(indent=2) + "\n")
+        write_atomically(ground.folder / "intent.json", intent.model_dump_json(indent=2) + "\n", is_durable=True)
     beat(ground, intent.token)
 
 
@@ -44,6 +44,11 @@ def beat(ground: Ground, token: str) -> None:
 
 def read_intent(ground: Ground) -> Intent | None:
     return _read(ground.folder / "intent.json", Intent)
+
+
+def has_intent(ground: Ground) -> bool:
+    """Whether something was promised here, readable or not."""
+    return (ground.folder / "intent.json").exists()
 
 
 def read_heartbeat(ground: Ground) -> Heartbeat | None:

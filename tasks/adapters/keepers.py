@@ -68,6 +68,8 @@ def _environment(state: Path) -> dict[str, str]:
     """No token of any kind: what a release needs beyond this is in its own configuration."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     own = {"TOWPATH_HOME": str(state), "PATH": path, "PYTHONUNBUFFERED": "1"}
+    # NOTE: the guard tells people too; the address may hold a secret, and no release's instance is given it.
+    own |= {name: os.environ[name] for name in ("TOWPATH_NOTIFY_URL",) if name in os.environ}
     return clean_environment(needs=frozenset({Need.NETWORK}), extras=own)
 
 

@@ -83,10 +83,10 @@ def changing(folder: Path, permit: Permit) -> Iterator[None]:
         yield
 
 
-def take(folder: Path, environment: str, holder: Holder) -> Permit:
+def take(folder: Path, environment: str, holder: Holder, *, passes_hold: bool = False) -> Permit:
     """The right to change the environment. Raises EnvironmentBusy while a living other has it or a person holds it."""
     with mutex(folder):
-        if (hold := hold_of(folder)) is not None:
+        if (hold := hold_of(folder)) is not None and not passes_hold:
             raise EnvironmentBusy(
                 f"{environment} is held by {hold}: wait, or lift it with towpath unlock {environment} --reason WHY"
             )
@@ -97,9 +97,16 @@ def take(folder: Path, environment: str, holder: Holder) -> Permit:
     return Permit(environment, holder.token)
 
 
-def seize(folder: Path, environment: str, holder: Holder) -> Permit:
-    """The right to change the environment, taken from whoever has it: for the guard alone."""
+def seize(folder: Path, environment: str, holder: Holder, *, token: str) -> Permit:
+    """The right to change the environment, taken from the change with this token: for the guard alone.
+
+    Raises EnvironmentBusy when a living other has it by now, whose change is not what the guard looked at.
+    """
     with mutex(folder):
+        other = holder_of(folder)
+        is_own = other is not None and (other.pid, other.birth) == (holder.pid, holder.birth)
+        if other is not None and other.token != token and other.is_alive and not is_own:
+            raise EnvironmentBusy(f"{environment} is being changed by {other} meanwhile")
         _write(folder / "lock.json", holder)
     return Permit(environment, holder.token)
 
@@ -125,14 +132,24 @@ def holder_of(folder: Path) -> Holder | None:
 
 def put_hold(folder: Path, hold: Hold) -> None:
     with mutex(folder):
-        write_atomically(folder / "hold.json", json.dumps(asdict(hold)) + "\n", mode=0o600)
+        write_atomically(folder / "hold.json", json.dumps(asdict(hold)) + "\n", mode=0o600, is_durable=True)
+        _note(folder, {"held": asdict(hold)})
 
 
-def lift_hold(folder: Path) -> Hold | None:
+def lift_hold(folder: Path, *, who: str, reason: str) -> Hold | None:
+    """Let changes in again; the hold that was lifted, None when there was none."""
     with mutex(folder):
         hold = hold_of(folder)
-        (folder / "hold.json").unlink(missing_ok=True)
+        if hold is not None:
+            _note(folder, {"lifted": asdict(Hold(who, reason, time.time()))})
+            (folder / "hold.json").unlink(missing_ok=True)
         return hold
+
+
+def _note(folder: Path, line: dict[str, object]) -> None:
+    """Who held the environment and who lifted that, a line each, for ever."""
+    with (folder / "holds.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(line) + "\n")
 
 
 def hold_of(folder: Path) -> Hold | None:
@@ -147,4 +164,4 @@ def hold_of(folder: Path) -> Hold | None:
 
 
 def _write(path: Path, holder: Holder) -> None:
-    write_atomically(path, json.dumps(asdict(holder)) + "\n", mode=0o600)
+    write_atomically(path, json.dumps(asdict(holder)) + "\n", mode=0o600, is_durable=True)

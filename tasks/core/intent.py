@@ -8,7 +8,9 @@ intent is old, since nothing that it spoke of is alive.
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.core.records import Kind
+from tasks.core.approval import Answer
+from tasks.core.delivery_settings import Migrations
+from tasks.core.records import Gate, Kind
 from tasks.core.release import Release
 
 
@@ -30,6 +32,19 @@ class Intent(BaseModel):
     began_at: float = Field(description="seconds since the epoch, for people")
     deadline: float
     stale_seconds: float = 15.0
+    replaced: str = Field("", description="digest of the stable release when it began")
+    gates: tuple[Gate, ...] = ()
+    approvals: tuple[Answer, ...] = ()
+    override: str = ""
+    api_url: str = Field("", description="Prefect API that knows the run; without credentials")
+    migrations: Migrations | None = Field(None, description="what is declared of migrations, once they have begun")
+    schema_before: str = Field("", description="the schema's revision before them")
+    backup: str = Field("", description="copy of the database from before them")
+
+    @property
+    def is_schema_in_doubt(self) -> bool:
+        """Whether the release that stays may not run on the schema that is left."""
+        return self.migrations in (Migrations.FORWARD, Migrations.REVERSIBLE)
 
 
 class Heartbeat(BaseModel):

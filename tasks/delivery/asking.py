@@ -16,7 +16,7 @@ from prefect.input import RunInput
 from prefect.states import Running
 from pydantic import AfterValidator, Field, WithJsonSchema, create_model
 
-from tasks.adapters.approvals import Pending, asked, write_pending
+from tasks.adapters.approvals import Pending, withdraw, write_pending
 from tasks.adapters.grounds import Ground
 from tasks.core.approval import (
     Answer,
@@ -83,18 +83,19 @@ def question_page(request: ApprovalRequest) -> str:
 @asynccontextmanager
 async def question(ground: Ground, request: ApprovalRequest) -> AsyncIterator["Hearing"]:
     """The question is open, and answers are heard, until the context ends; then the flow run goes on."""
-    with asked(ground, request):
-        tell(ApprovalAsked(request))
-        hearing = Hearing(ground, request)
-        listening = asyncio.create_task(hearing.listen())
-        try:
-            yield hearing
-        finally:
-            listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await listening
-            if hearing.is_paused:
-                await _run_again(request.run)
+    write_pending(ground, Pending(request=request))
+    tell(ApprovalAsked(request))
+    hearing = Hearing(ground, request)
+    listening = asyncio.create_task(hearing.listen())
+    try:
+        yield hearing
+    finally:
+        withdraw(ground, request.run, outcome=hearing.outcome())
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
+        if hearing.is_paused:
+            await _run_again(request.run)
 
 
 class Hearing:
@@ -107,6 +108,14 @@ class Hearing:
         self.is_paused = False
         self.verdict: asyncio.Future[Granted | Denied] = asyncio.get_running_loop().create_future()
         self._ground = ground
+
+    def outcome(self) -> str:
+        """What became of the question, for whoever answers it when it is closed."""
+        if self.verdict.done() and not self.verdict.cancelled() and self.verdict.exception() is None:
+            return _told(self.verdict.result())
+        if time.time() >= self.request.expires_at:
+            return "it expired, and nobody had approved it"
+        return "it was withdrawn: the release was taken back"
 
     async def listen(self) -> None:
         try:
@@ -130,6 +139,7 @@ class Hearing:
         self._keep(answer, ruling)
         match ruling:
             case Granted() | Denied():
+                withdraw(self._ground, self.request.run, outcome=_told(ruling))
                 self.verdict.set_result(ruling)
             case Waiting() | Refused():
                 pending = Pending(request=self.request, answers=tuple(self.answers), refused=tuple(self.refused))
@@ -142,6 +152,12 @@ class Hearing:
             self.refused.append(f"{answer.by}: {ruling.reason}")
         else:
             self.answers.append(answer)
+
+
+def _told(ruling: Granted | Denied) -> str:
+    if isinstance(ruling, Granted):
+        return f"it was approved by {', '.join(ruling.by)}"
+    return f"it was rejected by {ruling.by}: {ruling.reason}"
 
 
 class AskingFailed(Exception):

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 from prefect import task
@@ -12,20 +13,23 @@ from prefect.states import Cancelled, Completed, Failed
 from tasks.adapters import canary_logs
 from tasks.adapters.approvals import forget_abort
 from tasks.adapters.plots import Deciding, canary_plot
+from tasks.concluding import refused
 from tasks.core.approval import ApprovalRequest, Granted
 from tasks.core.canary_log import CanaryLog, evidence_of
 from tasks.core.canary_report import canary_page
+from tasks.core.delivery_report import delivery_page
 from tasks.core.judgement import CanaryVerdict
 from tasks.core.platform import PermitRevoked, PlatformTrouble
-from tasks.core.records import Ending
+from tasks.core.records import Ending, Record
 from tasks.core.release_differences import differences
-from tasks.core.rollout import AbortAsked, Approved, Began, Phase, Question, Rejected, Rollout
+from tasks.core.rollout import AbortAsked, Approved, Began, Phase, Question, Rejected, Rollout, TookOver
 from tasks.delivery.asking import AskingFailed, Hearing, question
 from tasks.delivery.canary_run import CanaryRun
 from tasks.delivery.change import Change
 from tasks.delivery.migrating import undo_migration
 from tasks.delivery.recording import keep_record, notify, reason_of
-from tasks.retrying import PermanentError
+from tasks.delivery.rolling import has_taken_over
+from tasks.retrying import NotAllowed, PermanentError
 
 _QUESTIONS = {
     Question.PROMOTE: "Promote {version} to all of {environment}?",
@@ -136,6 +140,9 @@ async def abort_canary(run: CanaryRun, failure: BaseException) -> BaseException:
     if isinstance(failure, PermitRevoked):
         return failure
     try:
+        if await has_taken_over(run.change):
+            await run.happen(TookOver())
+            return failure
         await run.happen(AbortAsked(reason_of(failure)))
         await undo_migration(run.change)
     except (PlatformTrouble, PermanentError, OSError) as trouble:
@@ -148,19 +155,27 @@ async def conclude_canary(run: CanaryRun, failure: BaseException | None) -> Stat
     change, rollout = run.change, run.rollout
     if isinstance(failure, PermitRevoked):
         return Failed(message=f"{failure}; the guard has undone the canary and has put it on record")
+    if isinstance(failure, NotAllowed) and not change.has_moved:
+        return refused(failure)
     ending = {Phase.PROMOTED: Ending.RELEASED, Phase.ROLLED_BACK: Ending.ROLLED_BACK}.get(rollout.phase, Ending.FAILED)
     why = rollout.why if ending is not Ending.FAILED else f"{rollout.why}; and could not be undone: {failure}"
-    _close_log(run)
     if run.judgements:
         change.evidence.update(evidence_of(run.judgements[-1]) | {"snapshots": str(run.folder)})
+    record = await keep_record(change, ending, why, _remedy(run, ending), partial(_page, run))
     await notify(change, ending, why)
-    page = canary_page(run.head, run.judgements, run.story_lines(), plot=_plot(run))
-    remedy = "" if ending is Ending.RELEASED else _remedy(run)
-    record = await keep_record(change, ending, why, remedy, page)
     message = f"record {record.number}: {ending}: {why}"
     if ending is Ending.RELEASED:
         return Completed(message=message)
     return Cancelled(message=message) if isinstance(failure, asyncio.CancelledError) else Failed(message=message)
+
+
+def _page(run: CanaryRun, record: Record) -> str:
+    """The report; of a canary that cannot be drawn, the record's own page."""
+    try:
+        _close_log(run)
+        return canary_page(run.head, run.judgements, run.story_lines(), plot=_plot(run))
+    except Exception as trouble:  # noqa: BLE001  (the record is written: a picture that fails must not change how it ended)
+        return f"{delivery_page(record)}\nThe canary's own report could not be made: {trouble}\n"
 
 
 def _plot(run: CanaryRun) -> str:
@@ -176,7 +191,9 @@ def _close_log(run: CanaryRun) -> None:
         canary_logs.write_head(run.folder, run.head)
 
 
-def _remedy(run: CanaryRun) -> str:
+def _remedy(run: CanaryRun, ending: Ending) -> str:
+    if ending is Ending.RELEASED:
+        return ""
     if not run.judgements:
         return "look at the instances' logs"
     if run.judgements[-1].verdict is CanaryVerdict.PASS:

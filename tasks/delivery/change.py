@@ -5,6 +5,7 @@ the context that holds them closes, all three are gone. A flow that dies leaves 
 """
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -21,8 +22,10 @@ from tasks.adapters.intents import beat, boot_id, forget_intent, machine_seconds
 from tasks.adapters.keepers import start_keepers
 from tasks.adapters.permits import EnvironmentBusy, Holder
 from tasks.adapters.platforms.local.platform import LocalPlatform
+from tasks.adapters.state import keep_ballast
 from tasks.core.approval import Answer
 from tasks.core.delivery import DeliverySettings
+from tasks.core.delivery_settings import Migrations
 from tasks.core.freeze import freeze_on
 from tasks.core.intent import Intent
 from tasks.core.platform import Permit, PermitRevoked, Platform, PlatformTrouble
@@ -75,6 +78,9 @@ class Change:
         self.evidence: dict[str, str] = {}
         self.backup: Path | None = None
         self.schema_before: str | None = None
+        self.forward: Database | None = None
+        self.is_migrating = False
+        self.is_taking_over = False
         self.has_moved = False
         self.is_settled = False
 
@@ -120,14 +126,17 @@ async def open_change(held: AsyncExitStack, asked: Asked) -> Change:
     ground = asked.ground
     _refuse_when_frozen(asked)
     holder = _holder(asked)
-    permit = await _take(asked, holder)
     platform = LocalPlatform(ground.state, ground.target)
-    change = Change(asked, platform=platform, permit=permit, intent=_intent(asked, holder))
-    held.callback(_give_back, change)
     try:
-        platform.prepare(ground.environment, asked.delivery.environments[ground.environment].port)
+        # NOTE: before the lock, since a change that died is undone by the guard, and nobody gets the lock before.
         await start_keepers(ground.state)
+        permit = await _take(asked, holder)
+        change = Change(asked, platform=platform, permit=permit, intent=_intent(asked, holder))
+        held.callback(_give_back, change)
+        platform.prepare(ground.environment, asked.delivery.environments[ground.environment].port)
+        keep_ballast(ground.folder)
         await _look_at_present(change)
+        change.intent = change.intent.model_copy(update={"replaced": change.replaced.digest if change.replaced else ""})
         write_intent(ground, change.intent)
     except (PlatformTrouble, OSError) as trouble:
         raise PermanentError(str(trouble)) from trouble
@@ -163,7 +172,8 @@ async def _take(asked: Asked, holder: Holder) -> Permit:
     while True:
         try:
             _refuse_unfinished(asked.ground)
-            return permits.take(asked.ground.folder, asked.ground.environment, holder)
+            passes_hold = asked.kind is Kind.ROLLBACK
+            return permits.take(asked.ground.folder, asked.ground.environment, holder, passes_hold=passes_hold)
         except EnvironmentBusy as busy:
             if machine_seconds() >= deadline:
                 raise NotAllowed(str(busy)) from busy
@@ -209,7 +219,24 @@ def _intent(asked: Asked, holder: Holder) -> Intent:
         began=now,
         began_at=time.time(),
         deadline=now + asked.longest_seconds,
+        gates=asked.gates,
+        approvals=asked.approvals,
+        override=asked.override,
+        api_url=os.environ.get("PREFECT_API_URL", ""),
     )
+
+
+def promise_of_database(change: Change, migrations: Migrations | None) -> None:
+    """Put into the intent, before migrations begin, what whoever undoes the change must know; None: nothing changed."""
+    change.intent = change.intent.model_copy(
+        update={
+            "migrations": migrations,
+            "schema_before": change.schema_before or "",
+            "backup": str(change.backup or ""),
+        }
+    )
+    write_intent(change.ground, change.intent)
+    change.has_moved = True
 
 
 async def _beat_on(change: Change) -> None:

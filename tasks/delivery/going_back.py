@@ -4,7 +4,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.adapters import databases
-from tasks.adapters.artifacts import BuildFailed, artifact_folder, read_settings
+from tasks.adapters.artifacts import BuildFailed, read_settings
 from tasks.adapters.databases import DatabaseTrouble
 from tasks.adapters.grounds import Ground, NameRefused
 from tasks.adapters.ledger import find_record, read_records
@@ -13,7 +13,8 @@ from tasks.core.platform import PlatformTrouble
 from tasks.core.records import Ending, Kind, Record, current_of
 from tasks.core.release import Release
 from tasks.core.schema import why_not_on
-from tasks.delivery.change import Asked, Change, step
+from tasks.delivery.change import Asked, Change, promise_of_database, refuse_unknown_environment, step
+from tasks.delivery.migrating import back_up
 from tasks.delivery.starting import longest_seconds
 from tasks.opening import OpenRun
 from tasks.retrying import BadInput, NotAllowed, PermanentError
@@ -30,6 +31,7 @@ async def find_recorded(
         ground = Ground(run.state, target, environment)
         record = _record(ground, wanted)
         delivery = read_settings(run.state, record.release.artifact)
+        refuse_unknown_environment(delivery, environment)
     except NameRefused as refused:
         raise BadInput(str(refused)) from refused
     except (PlatformTrouble, BuildFailed) as trouble:
@@ -74,30 +76,40 @@ def _before(records: tuple[Record, ...]) -> Record | None:
 
 @task(name="schema", task_run_name="schema", cache_policy=NO_CACHE)
 async def prepare_schema(change: Change) -> None:
-    """Refuse, or undo migrations where they are declared reversible. Raises PermanentError."""
-    if not artifact_folder(change.ground.state, change.release.artifact).is_dir():
-        raise PermanentError(f"{change.release.version} is not on this machine any more: build it again")
-    if (database := change.database) is None:
+    """Refuse, or undo migrations where they are declared reversible. Raises PermanentError.
+
+    The present release is asked what its migrations are, and its commands undo them: the older one does not know them.
+    """
+    present = _present_database(change)
+    if present is None:
         return
     async with step(change, "schema") as saying:
         wanted = change.release.schema_revision
         try:
-            now = await databases.schema_revision(database, log=change.log_of("schema-now"))
-            if refusal := why_not_on(database.settings.migrations, wanted=wanted, now=now):
+            now = await databases.schema_revision(present, log=change.log_of("schema-now"))
+            if refusal := why_not_on(present.settings.migrations, wanted=wanted, now=now):
                 raise NotAllowed(f"{change.release.version} cannot go back: {refusal}")
-            if now != wanted and database.settings.migrations is Migrations.REVERSIBLE:
-                newest = _with_newest_migrations(change)
-                await databases.downgrade(newest, wanted, log=change.log_of("downgrade"))
+            if now != wanted and present.settings.migrations is Migrations.REVERSIBLE:
+                await _downgrade(change, present, now=now, wanted=wanted)
         except DatabaseTrouble as trouble:
             raise PermanentError(str(trouble)) from trouble
-        saying.text = (
-            f"schema {now}" if now == wanted else f"schema {now}, recorded {wanted}: {database.settings.migrations}"
-        )
+        same = now == wanted
+        saying.text = f"schema {now}" if same else f"schema {now}, recorded {wanted}: {present.settings.migrations}"
 
 
-def _with_newest_migrations(change: Change) -> databases.Database:
-    """The present release's commands: only it knows the migrations that are to be undone."""
+def _present_database(change: Change) -> databases.Database | None:
+    """The database as the present release sees it; as the recorded one does where nothing else is known."""
     present: Release = change.replaced or change.release
-    found = databases.database_of(change.delivery, present, change.ground)
-    assert found is not None, "the caller has looked"
-    return found
+    try:
+        delivery = read_settings(change.ground.state, present.artifact)
+    except BuildFailed:
+        present, delivery = change.release, change.delivery
+    return databases.database_of(delivery, present, change.ground)
+
+
+async def _downgrade(change: Change, present: databases.Database, *, now: str, wanted: str) -> None:
+    """With a backup first, and the way forward known, should the older release not come up."""
+    await back_up.fn(change)
+    change.schema_before, change.forward = now, present
+    promise_of_database(change, present.settings.migrations)
+    await databases.downgrade(present, wanted, log=change.log_of("downgrade"))

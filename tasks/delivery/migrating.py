@@ -15,7 +15,7 @@ from tasks.adapters.databases import Database, DatabaseTrouble
 from tasks.adapters.grounds import Ground
 from tasks.adapters.ledger import read_records
 from tasks.core.delivery_settings import Migrations
-from tasks.delivery.change import Change, step
+from tasks.delivery.change import Change, must_be_permitted, promise_of_database, step
 from tasks.retrying import NotAllowed, PermanentError
 
 
@@ -41,8 +41,13 @@ async def migrate(change: Change) -> None:
     async with step(change, "migrate") as saying:
         try:
             change.schema_before = await _revision(change, database, "before")
+            promise_of_database(change, database.settings.migrations)
+            change.is_migrating = True
             await databases.migrate(database, log=change.log_of("migrate"))
+            change.is_migrating = False
             after = await _revision(change, database, "after")
+            if after == change.schema_before:
+                promise_of_database(change, None)
         except DatabaseTrouble as trouble:
             raise PermanentError(str(trouble)) from trouble
         change.release = change.release.model_copy(update={"schema_revision": after})
@@ -90,14 +95,18 @@ async def undo_migration(change: Change) -> None:
     async with step(change, "undo migration") as saying:
         try:
             saying.text = await _go_back(change, database, before)
-        except DatabaseTrouble as trouble:
+        except (DatabaseTrouble, OSError) as trouble:
             raise PermanentError(f"{trouble}; the backup is {change.backup}") from trouble
 
 
 async def _go_back(change: Change, database: Database, before: str) -> str:
     now = await _revision(change, database, "failed")
     if now == before:
-        return f"schema {before}, nothing to undo"
+        return await _mend_half_a_migration(change, database, before)
+    must_be_permitted(change)
+    if change.forward is not None:
+        await databases.migrate(change.forward, log=change.log_of("migrate-again"))
+        return f"schema {now} -> {before}, as the release needs that stays"
     match database.settings.migrations:
         case Migrations.COMPATIBLE:
             return f"schema stays at {now}: its migrations are declared compatible with older releases"
@@ -106,6 +115,16 @@ async def _go_back(change: Change, database: Database, before: str) -> str:
             return f"schema {now} -> {before}"
         case Migrations.FORWARD:
             return await _restore(change, database, before)
+
+
+async def _mend_half_a_migration(change: Change, database: Database, before: str) -> str:
+    """A migration that was cut short may have changed tables and not yet the revision."""
+    if not change.is_migrating or change.backup is None:
+        return f"schema {before}, nothing to undo"
+    if await asyncio.to_thread(databases.has_same_schema, database, change.backup):
+        return f"schema {before}, nothing to undo"
+    must_be_permitted(change)
+    return await _restore(change, database, before)
 
 
 async def _restore(change: Change, database: Database, before: str) -> str:

@@ -1,6 +1,7 @@
 """The end of a change: undoing what a failed one did, its record, its report, and telling people."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -12,35 +13,44 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from tasks.adapters.artifacts import forget_old_artifacts
-from tasks.adapters.grounds import known_grounds
+from tasks.adapters.grounds import Ground, known_grounds
 from tasks.adapters.ledger import read_records, write_record
 from tasks.adapters.notifications import NotTold, tell_people
+from tasks.adapters.platforms.local.platform import LocalPlatform
 from tasks.adapters.retention import forget_old_runs
 from tasks.adapters.state import write_atomically
+from tasks.concluding import refused
 from tasks.core.delivery_report import delivery_page
 from tasks.core.platform import PermitRevoked, PlatformTrouble
 from tasks.core.records import Ending, Record
 from tasks.delivery.change import Change, step
 from tasks.delivery.migrating import undo_migration
-from tasks.delivery.rolling import take_away
-from tasks.retrying import PermanentError
+from tasks.delivery.rolling import has_taken_over, take_away
+from tasks.retrying import NotAllowed, PermanentError
 from tasks.watching import DeliveryEnded, tell
 
 _KEPT_RUNS = 200
 _SHOW_SECONDS = 5.0
-_RECORDS_WHOSE_ARTIFACTS_STAY = 10
+_KEPT_RECORDS = 10
 
 
 @task(name="roll back", task_run_name="roll back", cache_policy=NO_CACHE)
 async def undo(change: Change) -> None:
     """Everything back as it was before the change. Raises PermanentError where a person must help."""
+    troubles = [str(trouble) for work in (take_away, undo_migration) if (trouble := await _tried(work, change))]
+    if troubles:
+        raise PermanentError("; ".join(troubles))
+
+
+async def _tried(work: Callable[[Change], Awaitable[None]], change: Change) -> Exception | None:
+    """What kept one part of going back from being done; the other part is tried all the same."""
     try:
-        await take_away(change)
-        await undo_migration(change)
+        await work(change)
     except PermitRevoked:
         raise
-    except (PlatformTrouble, OSError) as trouble:
-        raise PermanentError(str(trouble)) from trouble
+    except (PlatformTrouble, PermanentError, OSError) as trouble:
+        return trouble
+    return None
 
 
 def record_of(change: Change, ending: Ending, reason: str, remedy: str) -> Record:
@@ -70,13 +80,16 @@ def record_of(change: Change, ending: Ending, reason: str, remedy: str) -> Recor
 
 
 @task(name="record", task_run_name="record", cache_policy=NO_CACHE)
-async def keep_record(change: Change, ending: Ending, reason: str, remedy: str = "", page: str = "") -> Record:
+async def keep_record(
+    change: Change, ending: Ending, reason: str, remedy: str = "", page: Callable[[Record], str] = delivery_page
+) -> Record:
     """The record on disk first, then the report and the artifact, which may fail without harm to the record."""
     record = write_record(change.ground, record_of(change, ending, reason, remedy))
     change.is_settled = ending is not Ending.FAILED
-    text = page or delivery_page(record)
-    write_atomically(change.asked.folder / "report.md", text)
-    write_atomically(change.asked.folder / "record.json", record.model_dump_json(indent=2) + "\n")
+    text = page(record)
+    with suppress(OSError):
+        write_atomically(change.asked.folder / "report.md", text)
+        write_atomically(change.asked.folder / "record.json", record.model_dump_json(indent=2) + "\n")
     _tidy(change)
     tell(DeliveryEnded(record))
     await _show(text, f"{record.kind}-{record.target}-{record.environment}")
@@ -92,15 +105,21 @@ async def _show(page: str, name: str) -> None:
 
 
 def _tidy(change: Change) -> None:
-    """Old runs' folders and old builds go; what an environment could still go back to stays."""
+    """Old runs' folders and old builds go; what runs, and what an environment could go back to, stays."""
     state = change.ground.state
-    forget_old_runs(state, kept=_KEPT_RUNS)
-    needed = [
-        record.release.artifact
-        for ground in known_grounds(state)
-        for record in read_records(ground)[-_RECORDS_WHOSE_ARTIFACTS_STAY:]
-    ]
-    forget_old_artifacts(state, needed=needed, kept=change.delivery.kept_artifacts)
+    with suppress(OSError, PlatformTrouble):
+        forget_old_runs(state, kept=_KEPT_RUNS)
+        needed = [artifact for ground in known_grounds(state) for artifact in _needed_in(ground)]
+        forget_old_artifacts(state, needed=needed, kept=change.delivery.kept_artifacts)
+
+
+def _needed_in(ground: Ground) -> list[str]:
+    """The builds of what runs here, and of the last changes and the last releases."""
+    records = read_records(ground)
+    released = [record for record in records if record.ending is Ending.RELEASED]
+    kept = [*records[-_KEPT_RECORDS:], *released[-_KEPT_RECORDS:]]
+    running = LocalPlatform(ground.state, ground.target).releases_in(ground.environment)
+    return [release.artifact for release in (*(record.release for record in kept), *running)]
 
 
 @task(name="notify", task_run_name="notify", cache_policy=NO_CACHE)
@@ -128,20 +147,33 @@ async def conclude_failed(change: Change, failure: BaseException) -> State[Any]:
     why = reason_of(failure)
     if isinstance(failure, PermitRevoked):
         return Failed(message=f"{why}; the guard has undone the change and has put it on record")
+    if isinstance(failure, NotAllowed) and not change.has_moved:
+        return refused(failure)
     try:
+        if await has_taken_over(change):
+            return await _conclude(
+                change, Ending.RELEASED, f"{change.release.version} had taken over when {why}", failure
+            )
         await undo(change)
     except PermitRevoked as revoked:
         return Failed(message=f"{why}; meanwhile {revoked}")
     except PermanentError as trouble:
-        remedy = f"a person must look: {trouble}"
-        await keep_record(change, Ending.FAILED, f"{why}; and it could not be undone: {trouble}", remedy)
-        return Failed(message=f"{why}; and it could not be undone: {trouble}")
-    remedy = f"mend the release and deliver it again; its logs are in {change.asked.folder / 'logs'}"
-    await notify(change, Ending.ROLLED_BACK, why)
-    record = await keep_record(change, Ending.ROLLED_BACK, why, remedy)
+        reason = f"{why}; and it could not be undone: {trouble}"
+        return await _conclude(change, Ending.FAILED, reason, failure, remedy=f"a person must look: {trouble}")
+    remedy = f"mend what is named and deliver it again; its logs are in {change.asked.folder / 'logs'}"
+    return await _conclude(change, Ending.ROLLED_BACK, why, failure, remedy=remedy)
+
+
+async def _conclude(
+    change: Change, ending: Ending, why: str, failure: BaseException, *, remedy: str = ""
+) -> State[Any]:
+    """On record first, then told to people, then the state of the flow run."""
+    record = await keep_record(change, ending, why, remedy)
+    await notify(change, ending, why)
+    message = f"record {record.number}: {ending}: {why}"
     if isinstance(failure, asyncio.CancelledError):
-        return Cancelled(message=f"record {record.number}: rolled back: {why}")
-    return Failed(message=f"record {record.number}: rolled back: {why}")
+        return Cancelled(message=message)
+    return Completed(message=message) if ending is Ending.RELEASED else Failed(message=message)
 
 
 def reason_of(failure: BaseException) -> str:

@@ -22,7 +22,8 @@ _T = TypeVar("_T")
 
 async def wait_until_ready(change: Change, role: Role, replicas: Mapping[str, int]) -> None:
     """Until that many instances are ready. Raises PermanentError that says which are not, and why."""
-    longest = max(change.delivery.components[name].start_seconds for name in replicas) * 1.5 + 10
+    starts = [change.delivery.components[name].start_seconds for name in replicas]
+    longest = max(starts, default=0.0) * 1.5 + 10
     deadline = machine_seconds() + longest
     while True:
         status = await change.platform.status(change.ground.environment)
@@ -53,8 +54,17 @@ async def shift(change: Change, percent: float) -> None:
 async def take_over(change: Change) -> None:
     """Make the new release the stable one; the old one is drained and goes."""
     async with step(change, "take over") as saying:
+        change.is_taking_over = True
         await change.platform.promote(change.permit)
         saying.text = f"{change.release.version} is stable"
+
+
+async def has_taken_over(change: Change) -> bool:
+    """Whether the release is the stable one although taking over was not seen to its end: then there is no way back."""
+    if not change.is_taking_over:
+        return False
+    status = await change.platform.status(change.ground.environment)
+    return status.candidate is None and status.stable is not None and status.stable.digest == change.release.digest
 
 
 async def take_away(change: Change) -> None:

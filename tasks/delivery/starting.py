@@ -82,5 +82,7 @@ def longest_seconds(kind: Kind, delivery: DeliverySettings) -> float:
     if delivery.database is not None:
         steps += 3 * delivery.database.timeout_seconds
     if kind is Kind.CANARY:
-        steps += 2 * delivery.canary.longest_seconds + delivery.approvals.expires_seconds
+        canary = delivery.canary
+        steps += 2 * canary.longest_seconds + len(canary.steps) * canary.step_seconds
+        steps += delivery.approvals.expires_seconds
     return steps

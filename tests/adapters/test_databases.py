@@ -13,6 +13,7 @@ from tasks.adapters.databases import (
     back_up,
     database_of,
     downgrade,
+    has_same_schema,
     migrate,
     restore,
     schema_revision,
@@ -97,8 +98,12 @@ async def test_a_backup_is_whole_and_can_be_put_back(database: Database, tmp_pat
         used.execute("INSERT INTO orders VALUES (2)")
         used.commit()
         assert backup is not None
+        assert has_same_schema(database, backup)
+        used.execute("CREATE TABLE half (id INTEGER)")
+        assert not has_same_schema(database, backup)
         kept = restore(database, backup)
 
+        assert has_same_schema(database, backup)
         assert used.execute("SELECT count(*) FROM orders").fetchone() == (1,)
     with closing(sqlite3.connect(kept)) as before:
         assert before.execute("SELECT count(*) FROM orders").fetchone() == (2,)
@@ -130,12 +135,15 @@ def test_another_kind_of_database(database: Database) -> None:
 
 
 async def test_old_backups_go(database: Database, tmp_path: Path) -> None:
-    """Only so many backups are kept as the team wants."""
+    """Only so many backups are kept as the team wants, and what a restore has replaced is never thrown away."""
     await migrate(database, log=tmp_path / "log")
+    first = back_up(database, name="zero")
+    assert first is not None
+    kept = restore(database, first)
     for name in ("one", "two", "three"):
         back_up(database, name=name)
 
-    assert sorted(path.stem for path in database.backups.glob("*.db")) == ["three", "two"]
+    assert sorted(path.stem for path in database.backups.glob("*.db")) == ["three", "two", kept.stem]
 
 
 def test_variables_of_the_release(tmp_path: Path) -> None:

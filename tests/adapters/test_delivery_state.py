@@ -1,5 +1,6 @@
 """What an environment keeps on disk: locks, intents, records, questions, canaries; and what becomes of damaged ones."""
 
+import errno
 import json
 import os
 import signal
@@ -10,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from tasks.adapters import permits
+from tasks.adapters import permits, state
 from tasks.adapters.approvals import (
     Pending,
     abort_asked,
     all_pending,
     ask_for_abort,
-    asked,
     forget_abort,
+    outcome_of,
+    withdraw,
     write_pending,
 )
 from tasks.adapters.canary_logs import append, begin_log, logs_of, read_log
@@ -105,22 +107,60 @@ def test_a_recycled_process_number_is_not_its_holder(ground: Ground) -> None:
 def test_a_permit_that_was_taken_away(ground: Ground) -> None:
     """Once the guard has seized the environment, a change under the old permit is refused and names the guard."""
     permit = take(ground.folder, "production", holder("Ada"))
-    seize(ground.folder, "production", holder("the guard"))
+    seize(ground.folder, "production", holder("the guard"), token="token of Ada")
 
     with pytest.raises(PermitRevoked, match="was taken from this run: the guard"), changing(ground.folder, permit):
         pytest.fail("a change under a revoked permit must not begin")
 
 
+def test_the_guard_takes_no_other_change(ground: Ground) -> None:
+    """What the guard looked at is what it takes away; a change that began meanwhile is left alone."""
+    first = take(ground.folder, "production", holder("Ada"))
+    permits.release(ground.folder, first)
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        take(ground.folder, "production", holder("Grace", pid=other.pid))
+        with pytest.raises(EnvironmentBusy, match="is being changed by Grace"):
+            seize(ground.folder, "production", holder("the guard"), token=first.token)
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_room_is_put_by(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk the ballast makes room for the one thing that must be written."""
+    ground.folder.mkdir(parents=True)
+    state.keep_ballast(ground.folder)
+    ballast = ground.folder / "ballast"
+    real = os.replace
+
+    def full_while_ballast(source: Path, target: Path) -> None:
+        if ballast.exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(Path, "replace", lambda self, target: full_while_ballast(self, target))
+
+    take(ground.folder, "production", holder("the guard"))
+
+    assert not ballast.exists()
+    assert (ground.folder / "lock.json").exists()
+
+
 def test_a_persons_hold(ground: Ground) -> None:
-    """A hold keeps every new change out until it is lifted, whoever is alive."""
+    """A hold keeps every new change but a rollback out until it is lifted, and who did what stays noted."""
     put_hold(ground.folder, Hold("Ada", "incident 12", time.time()))
     with pytest.raises(EnvironmentBusy, match=r"held by Ada since .* \(incident 12\)"):
         take(ground.folder, "production", holder("Grace"))
 
-    lifted = lift_hold(ground.folder)
+    passed = take(ground.folder, "production", holder("a rollback"), passes_hold=True)
+    permits.release(ground.folder, passed)
+    lifted = lift_hold(ground.folder, who="Grace", reason="over")
 
     assert lifted is not None
     assert lifted.reason == "incident 12"
+    noted = [json.loads(line) for line in (ground.folder / "holds.jsonl").read_text().splitlines()]
+    assert (noted[0]["held"]["who"], noted[1]["lifted"]["who"]) == ("Ada", "Grace")
     assert take(ground.folder, "production", holder("Grace"))
 
 
@@ -173,7 +213,7 @@ def test_no_intent_under_a_lost_permit(ground: Ground) -> None:
     """A flow whose permit was taken away can neither promise anything nor forget what was promised."""
     permit = take(ground.folder, "production", holder("Ada"))
     write_intent(ground, an_intent(permit))
-    seize(ground.folder, "production", holder("the guard"))
+    seize(ground.folder, "production", holder("the guard"), token="token of Ada")
 
     with pytest.raises(PermitRevoked):
         forget_intent(ground, permit)
@@ -250,14 +290,17 @@ REQUEST = ApprovalRequest(
 
 def test_questions_are_open_while_they_may_be_answered(ground: Ground) -> None:
     """A question is found from anywhere while it is open, keeps what was answered, and goes when it is over."""
-    with asked(ground, REQUEST):
-        write_pending(ground, Pending(request=REQUEST, refused=("Eve: not among the approvers",)))
-        (found,) = all_pending(ground.state)
+    write_pending(ground, Pending(request=REQUEST, refused=("Eve: not among the approvers",)))
+    (found,) = all_pending(ground.state)
 
-        assert found.pending.refused == ("Eve: not among the approvers",)
-        assert found.ground == ground
+    assert found.pending.refused == ("Eve: not among the approvers",)
+    assert found.ground == ground
 
+    withdraw(ground, "run-1", outcome="it expired")
+    withdraw(ground, "run-1", outcome="it never was")
     assert all_pending(ground.state) == ()
+    assert outcome_of(ground.state, "run") == "it expired"
+    assert outcome_of(ground.state, "other") == ""
 
 
 def test_a_canary_is_asked_back(ground: Ground) -> None:

@@ -124,7 +124,9 @@ async def test_a_permit_that_was_taken_away_changes_nothing(tmp_path: Path) -> N
         await on.stable()
         await on.put_ready(on.release("v2"))
         holder = permits.Holder("other", "the guard", "late", "", 1, birth_of(1), time.time())
-        permits.seize(on.folder.path, ENVIRONMENT, holder)
+        held = permits.holder_of(on.folder.path)
+        assert held is not None
+        permits.seize(on.folder.path, ENVIRONMENT, holder, token=held.token)
         before = on.folder.wanted.read_bytes(), on.folder.routes.read_bytes()
         platform = on.platform
         for change in (

@@ -1,0 +1,58 @@
+"""Flow runs whose process died: their questions are withdrawn, and the Prefect server is told when it can be.
+
+A run that stays Paused could still be approved in the UI, and nobody would hear it. The server may be gone at the very
+moment, so what it must be told is kept until it was told, for an hour.
+"""
+
+import json
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from tasks.adapters.approvals import all_pending, withdraw
+from tasks.adapters.flow_runs import ServerBusy, ServerSilent, api_of, bury
+from tasks.adapters.intents import has_intent
+from tasks.adapters.live_runs import live_and_dead
+from tasks.adapters.state import write_atomically
+from tasks.core.intent import Intent
+
+_KEPT_SECONDS = 3600.0
+
+
+def _folder(state: Path) -> Path:
+    return state / "keepers" / "to-bury"
+
+
+def bury_later(state: Path, intent: Intent, why: str) -> None:
+    """Have the server told that the run behind an intent is dead."""
+    _keep(state, intent.run, intent.api_url, f"its change was undone by the guard: {why}")
+
+
+def _keep(state: Path, run: str, api_url: str, message: str) -> None:
+    told = {"api_url": api_url, "message": message, "at": time.time()}
+    with suppress(OSError):
+        write_atomically(_folder(state) / f"{run}.json", json.dumps(told))
+
+
+async def bury_what_waits(state: Path) -> None:
+    """Tell the server of every dead run it has not been told of yet."""
+    for path in sorted(_folder(state).glob("*.json")):
+        try:
+            told = json.loads(path.read_bytes())
+            if time.time() - told["at"] < _KEPT_SECONDS:
+                await bury(told["api_url"] or api_of(state), path.stem, told["message"])
+        except ServerBusy:
+            continue
+        except (ServerSilent, OSError, ValueError, KeyError, TypeError):
+            pass  # It does not know the run, or nobody ever will: that is no reason to ask for ever.
+        path.unlink(missing_ok=True)
+
+
+def withdraw_dead_questions(state: Path) -> None:
+    """Questions whose run died without a change under way, which is what production asks before it begins."""
+    live, _ = live_and_dead(state)
+    for found in all_pending(state):
+        run = found.pending.request.run
+        if run not in live and not has_intent(found.ground):
+            withdraw(found.ground, run, outcome="the run that asked died")
+            _keep(state, run, "", "the process that asked died")
