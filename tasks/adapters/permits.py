@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -100,10 +100,13 @@ def take(folder: Path, environment: str, holder: Holder, *, passes_hold: bool = 
 def seize(folder: Path, environment: str, holder: Holder, *, token: str) -> Permit:
     """The right to change the environment, taken from the change with this token: for the guard alone.
 
-    Raises EnvironmentBusy when a living other has it by now, whose change is not what the guard looked at.
+    Raises EnvironmentBusy when a living other has it by now, whose change is not what the guard looked at. A lock that
+    cannot be read lets nobody change anything, so that whoever had it loses nothing.
     """
     with mutex(folder):
-        other = holder_of(folder)
+        other = None
+        with suppress(PlatformTrouble):
+            other = holder_of(folder)
         is_own = other is not None and (other.pid, other.birth) == (holder.pid, holder.birth)
         if other is not None and other.token != token and other.is_alive and not is_own:
             raise EnvironmentBusy(f"{environment} is being changed by {other} meanwhile")

@@ -1,9 +1,10 @@
 """The guard's promises, on real files and real permits, with a platform that does nothing it was not asked for."""
 
 import asyncio
+import json
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pytest
@@ -253,6 +254,60 @@ class TestTrouble:
 
         assert asyncio.run(guard.look_once(ground.state, platform=lambda each: platforms[each])) == 1
         assert platforms[other].done == ["0 %", "remove"]
+
+
+def holder_dies(ground: Ground) -> None:
+    """The lock stays and names a process that is gone."""
+    held = json.loads((ground.folder / "lock.json").read_text())
+    (ground.folder / "lock.json").write_text(json.dumps(held | {"birth": "long ago"}))
+
+
+class TestFilesLost:
+    def test_intent(self, ground: Ground) -> None:
+        """A candidate whose promise cannot be read and whose flow is dead is taken away, on record."""
+        under_way(ground)
+        (ground.folder / "intent.json").write_text("{")
+        holder_dies(ground)
+        platform = Undoing(ground)
+
+        assert look(ground, platform) == 1
+        assert platform.done == ["remove"]
+        (record,) = read_records(ground)
+        assert (record.kind, record.ending, record.release) == (Kind.GUARD, Ending.ROLLED_BACK, CANDIDATE)
+        assert "no readable intent" in record.reason
+        assert left(ground) == []
+
+    def test_intent_of_living(self, ground: Ground) -> None:
+        """A flow that lives is not taken its canary because somebody else cannot read what it promised."""
+        under_way(ground)
+        (ground.folder / "intent.json").write_text("{")
+        platform = Undoing(ground)
+
+        assert look(ground, platform) == 0
+        assert platform.done == []
+
+    def test_lock(self, ground: Ground) -> None:
+        """A lock that cannot be read keeps the guard from nothing: nobody can change anything under it."""
+        under_way(ground)
+        last_beat(ground, seconds_ago=20)
+        (ground.folder / "lock.json").write_text("{")
+        platform = Undoing(ground)
+
+        assert look(ground, platform) == 1
+        assert platform.done == ["0 %", "remove"]
+        assert left(ground) == []
+
+    def test_taken_meanwhile(self, ground: Ground) -> None:
+        """A promise of before says nothing of a living change that has the environment now: that is left alone."""
+        under_way(ground)
+        last_beat(ground, seconds_ago=20)
+        living = os.getppid()
+        other = Holder("another's", "Bob", "a deploy", "run-2", living, birth_of(living), time.time())
+        (ground.folder / "lock.json").write_text(json.dumps(asdict(other)))
+        platform = Undoing(ground)
+
+        assert look(ground, platform) == 0
+        assert (platform.done, read_records(ground)) == ([], ())
 
 
 class TestDone:
