@@ -66,7 +66,8 @@ async def _answer(
     ruling = rule(request, found.pending.answers, given)
     if isinstance(ruling, Refused):
         return Answered(ExitCode.FAILED, f"refused: {ruling.reason}")
-    form = {"decision": decision.value, "by": by, "reason": reason or "none given", "digest": given.digest}
+    word = request.yes if decision is Decision.APPROVE else decision.value
+    form = {"decision": word, "by": by, "reason": reason or "none given", "digest": given.digest}
     try:
         trouble = await _hand_over(api_of(state), request.run, form)
     except ServerSilent as silent:

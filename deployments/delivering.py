@@ -69,6 +69,9 @@ def run_delivery(name: str, chosen: argparse.Namespace, flow_of: Callable[[], Ca
     if chosen.json is not None and not chosen.json.absolute().parent.is_dir():
         complain(f"towpath {name}: {chosen.json.parent} is no folder: make it first")
         return ExitCode.USAGE
+    if chosen.json is not None:
+        # NOTE: a run that is refused writes no record, and an older one must not be taken for its.
+        chosen.json.unlink(missing_ok=True)
     state = state_home()
     try:
         address = asyncio.run(ensure_server(state, on_progress=say))

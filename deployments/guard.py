@@ -45,7 +45,7 @@ from tasks.adapters.permits import Holder
 from tasks.adapters.platforms.local.platform import LocalPlatform
 from tasks.adapters.state import state_home
 from tasks.core.intent import Intent, why_undo
-from tasks.core.platform import Platform
+from tasks.core.platform import Platform, PlatformTrouble
 from tasks.core.records import Record, Step
 
 PERIOD_SECONDS = 1.0
@@ -94,6 +94,20 @@ async def undo(ground: Ground, intent: Intent, why: str, platform: Platform) -> 
     forget_intent(ground, permit)
     permits.release(ground.folder, permit)
     await _tell_people(ground, record)
+
+
+async def take_back_everything(state: Path) -> list[str]:
+    """For whoever stops the platform: every change that is under way is undone first, and said."""
+    said: list[str] = []
+    for ground in known_grounds(state):
+        if (intent := read_intent(ground)) is not None:
+            what = f"{ground.target}/{ground.environment}: the {intent.kind} of {intent.release.version}"
+            try:
+                await undo(ground, intent, "the platform was stopped", platform_of(ground))
+                said.append(f"{what} was under way and is taken back")
+            except (PlatformTrouble, OSError) as trouble:
+                said.append(f"{what} is under way and will be taken back when the platform is up again: {trouble}")
+    return said
 
 
 async def _timed(name: str, work: Awaitable[None]) -> Step:

@@ -29,6 +29,7 @@ def conclude_run(place: Workplace, plan: Plan, results: Iterable[CheckResult], *
         started=place.started.isoformat(timespec="seconds"),
         run=run_page(place.run_id),
         folder=str(place.folder),
+        overrides=place.overrides,
         notes=(*plan.notes, *notes),
         checks=checks,
     )

@@ -60,6 +60,7 @@ async def open_workplace(held: AsyncExitStack, request: Asked) -> Workplace:
         folder=run.folder(snapshot.name),
         run_id=run.run_id,
         started=run.started,
+        overrides=request.overrides,
     )
 
 

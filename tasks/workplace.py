@@ -26,7 +26,15 @@ class Workplace:
     """`folder` is the run's own, for reports and logs; `state` is Towpath's home; `keys` names each check's inputs."""
 
     def __init__(
-        self, *, snapshot: Snapshot, settings: Settings, state: Path, folder: Path, run_id: str, started: datetime
+        self,
+        *,
+        snapshot: Snapshot,
+        settings: Settings,
+        state: Path,
+        folder: Path,
+        run_id: str,
+        started: datetime,
+        overrides: tuple[str, ...] = (),
     ) -> None:
         self.snapshot = snapshot
         self.settings = settings
@@ -34,6 +42,7 @@ class Workplace:
         self.folder = folder
         self.run_id = run_id
         self.started = started
+        self.overrides = overrides
         self._began = time.monotonic()
         self.turn = asyncio.Semaphore(settings.run.parallelism or os.cpu_count() or 1)
         self.keys: dict[str, str] = {}

@@ -15,10 +15,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
+    from deployments.guard import take_back_everything
     from tasks.adapters.platforms.local.supervisor import end_strays
     from tasks.core.platform import PlatformTrouble
 
     state = state_home()
+    for line in asyncio.run(take_back_everything(state)):
+        say(line)
     server, worker = asyncio.run(stop_all(state))
     keepers = asyncio.run(stop_keepers(state))
     try:

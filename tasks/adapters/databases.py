@@ -17,6 +17,7 @@ from tasks.adapters.artifacts import artifact_folder
 from tasks.adapters.grounds import Ground
 from tasks.adapters.locks import wait_for_lock
 from tasks.adapters.process import Command, Ending, run
+from tasks.adapters.withheld import SecretMissing, with_secrets
 from tasks.core.delivery import DeliverySettings
 from tasks.core.delivery_settings import DatabaseSettings
 from tasks.core.placeholders import filled_values, filled_words
@@ -94,7 +95,7 @@ async def _command(database: Database, words: tuple[str, ...], *, log: Path, wha
             log=log,
             stdout=output,
             timeout_seconds=database.settings.timeout_seconds,
-            environment=database.variables,
+            environment=_variables(database),
         )
     )
     if done.ending is not Ending.EXITED or done.exit_code != 0:
@@ -102,6 +103,13 @@ async def _command(database: Database, words: tuple[str, ...], *, log: Path, wha
         why = done.detail or f"exit code {done.exit_code}: {last[:200]}"
         raise DatabaseTrouble(f"the database of {database.ground.environment} could not {what}: {why}; see {log}")
     return output.read_text("utf-8", "replace")
+
+
+def _variables(database: Database) -> dict[str, str]:
+    try:
+        return with_secrets(database.variables, database.ground.folder)
+    except SecretMissing as missing:
+        raise DatabaseTrouble(str(missing)) from missing
 
 
 def back_up(database: Database, *, name: str) -> Path | None:

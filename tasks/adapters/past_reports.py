@@ -4,6 +4,7 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tasks.core.outcome import Verdict
 
@@ -20,6 +21,7 @@ class PastRun:
     reason: str
     started: str
     folder: str
+    overrides: tuple[str, ...]
 
 
 def past_runs(state: Path, *, name: str, revision: str) -> tuple[PastRun, ...]:
@@ -33,7 +35,7 @@ def past_runs(state: Path, *, name: str, revision: str) -> tuple[PastRun, ...]:
     return tuple(found)
 
 
-def _past_run(read: dict[str, object], path: Path) -> PastRun:
+def _past_run(read: dict[str, Any], path: Path) -> PastRun:
     return PastRun(
         flow=str(read["flow"]),
         name=str(read["name"]),
@@ -43,4 +45,5 @@ def _past_run(read: dict[str, object], path: Path) -> PastRun:
         reason=str(read["reason"]),
         started=str(read["started"]),
         folder=str(path.parent),
+        overrides=tuple(map(str, read.get("overrides") or ())),
     )

@@ -29,6 +29,7 @@ class ApprovalRequest(BaseModel):
     target: str
     environment: str
     question: str = Field(description="what an approval allows")
+    yes: str = Field("approve", description="the word in the form that says yes to this question and to no other")
     version: str
     digest: str = Field(description="digest of the one release this is about")
     author: str = Field("", description="who made the release's commit")

@@ -44,17 +44,23 @@ class DeliverySettings(Section):
     @model_validator(mode="after")
     def _names_what_there_is(self) -> Self:
         for name, environment in self.environments.items():
-            for component in (*environment.replicas, *environment.variables):
-                self._known(component, f"environments.{name}")
-            if missing := [each for each in self.components if each not in environment.replicas]:
-                raise ValueError(
-                    f"environments.{name} says no replicas for {missing[0]}: add replicas.{missing[0]} = 1"
-                )
+            self._check_environment(name, environment)
+        for name, component in self.components.items():
+            if not any(component.ready_path.startswith(route) for route in component.routes):
+                raise ValueError(f"components.{name}: ready_path {component.ready_path} is under none of its routes")
         if self.database is not None:
             self._known(self.database.component, "database.component")
-        for component in self.canary.replicas:
-            self._known(component, "canary.replicas")
+        for name in self.canary.replicas:
+            self._known(name, "canary.replicas")
         return self
+
+    def _check_environment(self, name: str, environment: EnvironmentSettings) -> None:
+        for component in (*environment.replicas, *environment.variables):
+            self._known(component, f"environments.{name}")
+        if missing := [each for each in self.components if each not in environment.replicas]:
+            raise ValueError(f"environments.{name} says no replicas for {missing[0]}: add replicas.{missing[0]} = 1")
+        if self.components and not any(environment.replicas.values()):
+            raise ValueError(f"environments.{name} has 0 instances of everything: give one component at least 1")
 
     def _known(self, component: str, where: str) -> None:
         if component not in self.components:

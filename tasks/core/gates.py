@@ -20,6 +20,7 @@ class StageRun:
     reason: str
     started: str
     is_dirty: bool
+    overrides: tuple[str, ...] = ()
 
 
 def stage_gate(name: str, runs: Iterable[StageRun], *, revision: str, how: str) -> Gate:
@@ -30,6 +31,9 @@ def stage_gate(name: str, runs: Iterable[StageRun], *, revision: str, how: str) 
         why = "only with uncommitted changes" if own else "never"
         return Gate(name=name, verdict=Verdict.ERROR, reason=f"{name} ran {why} on {revision[:12]}: {how}")
     newest = clean[0]
+    if newest.overrides and not newest.verdict.blocks:
+        said = f"{name} passed only with {', '.join(newest.overrides)}: {how}, without --set"
+        return Gate(name=name, verdict=Verdict.ERROR, reason=said)
     reason = f"{newest.reason} ({newest.started})"
     return Gate(name=name, verdict=newest.verdict, reason=reason)
 
@@ -43,7 +47,8 @@ def staging_gate(records: Iterable[Record], release: Release, *, environment: st
         return Gate(name=name, verdict=Verdict.ERROR, reason=reason)
     last = same[-1]
     verdict = Verdict.PASSED if last.ending is Ending.RELEASED else Verdict.FAILED
-    return Gate(name=name, verdict=verdict, reason=f"record {last.number}: {last.ending}, {last.reason}")
+    passed_over = f", with its gates passed over ({last.override})" if last.override else ""
+    return Gate(name=name, verdict=verdict, reason=f"record {last.number}: {last.ending}, {last.reason}{passed_over}")
 
 
 def blocking(gates: Iterable[Gate]) -> tuple[Gate, ...]:

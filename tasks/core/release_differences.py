@@ -1,8 +1,10 @@
 """What changes for the users when one release takes the place of another, a line each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from tasks.core.release import Release
+
+_SECRET_WORDS = ("SECRET", "TOKEN", "PASSWORD", "PASSWD", "CREDENTIAL", "KEY", "DSN")
 
 
 def differences(old: Release | None, new: Release) -> tuple[str, ...]:
@@ -31,4 +33,11 @@ def _changed_variables(old: Release, new: Release) -> Iterator[str]:
         before, after = old.configuration.get(component, {}), new.configuration.get(component, {})
         for name in sorted({*before, *after}):
             if before.get(name) != after.get(name):
-                yield f"{component} {name}: {before.get(name, 'unset')} -> {after.get(name, 'unset')}"
+                yield f"{component} {name}: {_shown(name, before)} -> {_shown(name, after)}"
+
+
+def _shown(name: str, variables: Mapping[str, str]) -> str:
+    """A value that may be a secret is told to differ, and not shown, unless it only names one."""
+    value = variables.get(name, "unset")
+    is_secret = any(word in name.upper() for word in _SECRET_WORDS) and not value.startswith("{secret:")
+    return "***" if is_secret and name in variables else value

@@ -65,6 +65,7 @@ class Report(_Published):
     started: str = Field(description="when it began, ISO 8601 in UTC")
     run: str = Field("", description="address of the run in the Prefect UI")
     folder: str = Field("", description="folder with the logs and this report")
+    overrides: tuple[str, ...] = Field((), description="settings that went over the target's own for this run")
     notes: tuple[str, ...] = Field((), description="what the reader should know of the target and the plan")
     checks: tuple[CheckResult, ...] = Field(description="every planned check, in the plan's order")
 

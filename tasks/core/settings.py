@@ -188,7 +188,9 @@ def _with(table: dict[str, Any], path: list[str], value: Any) -> dict[str, Any]:
 
 
 def _one_line(refused: ValidationError, place: str) -> str:
-    first, more = refused.errors()[0], refused.error_count() - 1
+    errors, more = refused.errors(), refused.error_count() - 1
+    # NOTE: a required key that is misspelt is unknown and missing at once, and the unknown one is what was typed.
+    first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
     key = ".".join(str(part) for part in first["loc"])
     also = f" (and {more} more)" if more else ""
     if first["type"] == "extra_forbidden":

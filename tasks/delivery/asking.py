@@ -39,7 +39,7 @@ _RUN_AGAIN_SECONDS = 10.0
 class ApprovalForm(RunInput):
     """What a person fills in. No field has a default: a run that is resumed without an answer is not approved."""
 
-    decision: Decision = Field(description="approve or reject")
+    decision: str = Field(description="yes, in the word of the question, or reject")
     by: str = Field(min_length=1, description="your name; it is recorded as claimed, not proved")
     reason: str = Field(description="why, in your words")
     digest: str = Field(description="the release this is about; an approval counts for no other")
@@ -48,19 +48,25 @@ class ApprovalForm(RunInput):
 def form_for(request: ApprovalRequest) -> type[ApprovalForm]:
     """The form of one question: the only digest it takes is that of the release in question."""
     only = Field(description=f"the release this is about, {request.version}; an approval counts for no other")
-    made = create_model("ApprovalForm", __base__=ApprovalForm, digest=(_only(request.digest), only))
+    word = Field(description=f"{request.yes} or {Decision.REJECT}")
+    made = create_model(
+        "ApprovalForm",
+        __base__=ApprovalForm,
+        decision=(_one_of(request.yes, Decision.REJECT.value), word),
+        digest=(_one_of(request.digest), only),
+    )
     return cast("type[ApprovalForm]", made.with_initial_data(description=question_page(request)))
 
 
-def _only(word: str) -> Any:
-    """Text that must be this; a choice of one in the form, since a constant cannot be filled in there."""
+def _one_of(*words: str) -> Any:
+    """Text that must be one of these; a choice in the form, since a constant cannot be filled in there."""
 
     def check(text: str) -> str:
-        if text != word:
-            raise ValueError(f"this question is about {word}")
+        if text not in words:
+            raise ValueError(f"this question takes {' or '.join(words)}")
         return text
 
-    return Annotated[str, AfterValidator(check), WithJsonSchema({"type": "string", "enum": [word]})]
+    return Annotated[str, AfterValidator(check), WithJsonSchema({"type": "string", "enum": list(words)})]
 
 
 def question_page(request: ApprovalRequest) -> str:
@@ -131,7 +137,8 @@ class Hearing:
         form = form_for(self.request)
         said = await cast("Any", pause_flow_run)(wait_for_input=form, timeout=int(left), poll_interval=_POLL_SECONDS)
         self.is_paused = False
-        return Answer(decision=said.decision, by=said.by, reason=said.reason, digest=said.digest, at=time.time())
+        decision = Decision.APPROVE if said.decision == self.request.yes else Decision.REJECT
+        return Answer(decision=decision, by=said.by, reason=said.reason, digest=said.digest, at=time.time())
 
     def _hear(self, answer: Answer) -> None:
         ruling = rule(self.request, self.answers, answer)

@@ -37,6 +37,13 @@ _QUESTIONS = {
     Question.WATCH_ON: "Watch {version} in {environment} for another window? It cannot be judged yet.",
 }
 
+# A form that was opened for one question and sent during the next must not answer that.
+_YES = {
+    Question.PROMOTE: "approve",
+    Question.PROMOTE_WITHOUT_PROOF: "approve without proof",
+    Question.WATCH_ON: "watch on",
+}
+
 
 def begin_canary(change: Change) -> CanaryRun:
     """A canary that has not been put anywhere yet."""
@@ -93,6 +100,7 @@ def _request(run: CanaryRun) -> ApprovalRequest:
         target=change.ground.target,
         environment=change.ground.environment,
         question=_QUESTIONS[rollout.question].format(**words),
+        yes=_YES[rollout.question],
         version=change.release.version,
         digest=change.release.digest,
         author=change.release.author,

@@ -83,7 +83,7 @@ async def check_gates(place: Workplace, request: DeliveryRequest) -> tuple[Gate,
     if place.snapshot.is_dirty:
         raise BadInput(f"{target} has changes that are in no commit: commit them, or name a ref with --ref")
     runs = [
-        StageRun(run.flow, run.verdict, run.reason, run.started, run.is_dirty)
+        StageRun(run.flow, run.verdict, run.reason, run.started, run.is_dirty, run.overrides)
         for run in past_runs(place.state, name=target_name(place), revision=revision)
     ]
     how = f"towpath {{}} {target} --ref {request.ref or 'HEAD'}"

@@ -28,9 +28,10 @@ _ANSWERS_IN_A_ROW = 3
 async def check_health(change: Change) -> None:
     """Each component answers 200 through the router, several times in a row. Raises PermanentError."""
     async with step(change, "health") as saying:
-        for name, component in change.delivery.components.items():
-            await _must_answer(name, f"{change.url}{component.ready_path}")
-        saying.text = f"{', '.join(change.delivery.components)} answer at {change.url}"
+        running = [name for name, number in change.release.replicas.items() if number]
+        for name in running:
+            await _must_answer(name, f"{change.url}{change.delivery.components[name].ready_path}")
+        saying.text = f"{', '.join(running)} answer at {change.url}"
 
 
 async def _must_answer(name: str, url: str) -> None:

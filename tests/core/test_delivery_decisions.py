@@ -86,6 +86,7 @@ def test_a_week_is_frozen_or_open(start: int, end: int, moment: datetime) -> Non
 
 PASSED = StageRun("ci", Verdict.PASSED, "12 passed", "2026-11-25", is_dirty=False)
 FAILED = StageRun("ci", Verdict.FAILED, "1 of 12 checks block", "2026-11-24", is_dirty=False)
+SET = StageRun("ci", Verdict.PASSED, "ok", "2026-11-25", is_dirty=False, overrides=("run.parallelism=1",))
 DIRTY = StageRun("ci", Verdict.PASSED, "12 passed", "2026-11-25", is_dirty=True)
 
 
@@ -94,6 +95,7 @@ DIRTY = StageRun("ci", Verdict.PASSED, "12 passed", "2026-11-25", is_dirty=True)
     [
         pytest.param([PASSED, FAILED], Verdict.PASSED, "12 passed", id="the newest decides"),
         pytest.param([FAILED, PASSED], Verdict.FAILED, "1 of 12", id="also when it failed"),
+        pytest.param([SET], Verdict.ERROR, "passed only with run.parallelism=1", id="with other settings"),
         pytest.param([], Verdict.ERROR, "ci ran never on abc: towpath ci", id="never"),
         pytest.param([DIRTY], Verdict.ERROR, "only with uncommitted changes", id="only dirty"),
         pytest.param([DIRTY, FAILED], Verdict.FAILED, "1 of 12", id="a dirty run hides no failure"),
@@ -233,6 +235,9 @@ def test_differences_are_told() -> None:
         "backend B: 2 -> 3",
         "instances of backend: 5 -> 6",
     )
+    secret = a_release("v1.0.0", configuration={"backend": {"DB_PASSWORD": "one", "B": "2"}}, replicas={"backend": 5})
+    other = a_release("v1.0.0", configuration={"backend": {"DB_PASSWORD": "two", "B": "2"}}, replicas={"backend": 5})
+    assert differences(secret, other) == ("backend DB_PASSWORD: *** -> ***",)
     assert differences(old, old) == ("nothing differs between the two releases",)
     assert differences(None, new)[0].startswith("v1.1.0 is the first release here")
 

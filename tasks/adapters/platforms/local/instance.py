@@ -20,6 +20,7 @@ from tasks.adapters.platforms.local.folder import EnvironmentFolder
 from tasks.adapters.platforms.local.living import LivingProcess, adopted, started
 from tasks.adapters.platforms.local.ports import Ports
 from tasks.adapters.process import clean_environment
+from tasks.adapters.withheld import SecretMissing, with_secrets
 from tasks.core.delivery_settings import ComponentSettings
 from tasks.core.health import Health, Judgement, Probes, judged
 from tasks.core.observed import ObservedInstance
@@ -65,7 +66,7 @@ class Program:
     def variables(self, component: str, port: int) -> dict[str, str]:
         named = {**self.settings.environment, **self.group.release.configuration.get(component, {})}
         own = {"PORT": str(port), "RELEASE": self.group.release.version}
-        return filled_values(named, self._places(port)) | own
+        return with_secrets(filled_values(named, self._places(port)), self.data.parent) | own
 
     def _places(self, port: int) -> dict[str, str]:
         return {"port": str(port), "artifact": str(self.artifact), "data": str(self.data)}
@@ -129,8 +130,8 @@ class LocalInstance:
 
     def _start(self, program: Program) -> None:
         port = self.home.ports.take()
-        variables = program.variables(self.record.component, port) | marks(self.home.folder.state, self.mark)
         try:
+            variables = program.variables(self.record.component, port) | marks(self.home.folder.state, self.mark)
             self._process = started(
                 program.argv(port),
                 directory=_directory(program, self.record.component),
@@ -138,6 +139,9 @@ class LocalInstance:
                 log=self.home.folder.log_of(self.record.name),
                 on_end=self._wake.set,
             )
+        except SecretMissing as missing:
+            self._tell(note=str(missing))
+            return
         except OSError as error:
             self._tell(note=f"{program.settings.command[0]} could not be started: {error.strerror}: {error.filename}")
             return
