@@ -129,7 +129,7 @@ class Hearing:
                 self._hear(await self._next_answer())
         except Exception as failure:  # noqa: BLE001  (whatever keeps people from answering must end the question)
             if not self.verdict.done():
-                self.verdict.set_exception(AskingFailed(f"nobody could be asked: {failure or type(failure).__name__}"))
+                self.verdict.set_exception(AskingFailed(f"nobody could be asked: {_words_of(failure)}"))
 
     async def _next_answer(self) -> Answer:
         self.is_paused = True
@@ -165,6 +165,12 @@ def _told(ruling: Granted | Denied) -> str:
     if isinstance(ruling, Granted):
         return f"it was approved by {', '.join(ruling.by)}"
     return f"it was rejected by {ruling.by}: {ruling.reason}"
+
+
+def _words_of(failure: Exception) -> str:
+    """What went wrong; some of Prefect's own exceptions say nothing, or `None`."""
+    said = str(failure)
+    return said if said not in ("", "None") else f"the Prefect server did not go along ({type(failure).__name__})"
 
 
 class AskingFailed(Exception):
