@@ -39,7 +39,7 @@ def test_a_target_that_can_be_delivered() -> None:
     [
         ("command =", "comand =", "unknown key delivery.components.web.comand; did you mean command?"),
         ("steps =", "step =", "unknown key delivery.canary.step; did you mean steps?"),
-        ("start =", "begin =", "unknown key delivery.freezes.0.begin; known here: environments"),
+        ("start =", "begin =", "unknown key delivery.freezes.0.begin"),
         ('reason = "weekend"', 'reson = "x"', "unknown key delivery.freezes.0.reson; did you mean reason?"),
         ("replicas = { web = 1 }", "replicas = { wep = 1 }", "environments.staging names wep, which is no component"),
         ("replicas = { web = 1 }", "replicas = {}", "environments.staging says no replicas for web"),
