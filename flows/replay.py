@@ -37,9 +37,11 @@ async def replay(
         run = open_run(held)
         try:
             settings = await read_rules(tuple(rules))
-            replayed = await judge_again(run, target, environment, settings, newest)
+            backtest = await judge_again(run, target, environment, settings, newest)
         except PermanentError as reason:
             return refused(reason)
-        await publish_replay(run, target, environment, replayed, tuple(rules))
-    same = sum(each.agrees for each in replayed)
-    return Completed(message=f"{len(replayed)} canaries, {same} would have gone the same way")
+        await publish_replay(run, target, environment, backtest, tuple(rules))
+    return Completed(
+        message=f"{len(backtest.replayed)} canaries, {backtest.agreeing} would have gone the same way, "
+        f"{backtest.unreadable} could not be read"
+    )

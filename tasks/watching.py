@@ -8,7 +8,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from tasks.core.approval import Answer, ApprovalRequest, Ruling
-from tasks.core.backtest import Replayed
 from tasks.core.judgement import Judgement
 from tasks.core.plan import Plan
 from tasks.core.records import Record, Step
@@ -105,7 +104,6 @@ class DeliveryEnded:
 class ReplayEnded:
     """Past canaries judged again; `page` is Markdown."""
 
-    replayed: tuple[Replayed, ...]
     page: str
 
 

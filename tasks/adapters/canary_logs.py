@@ -4,6 +4,7 @@ Snapshots are appended as they are taken, so that a canary whose flow was killed
 """
 
 import json
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -54,3 +55,9 @@ def read_log(folder: Path) -> tuple[CanaryLog, tuple[Snapshot, ...]] | None:
 def logs_of(ground: Ground) -> tuple[Path, ...]:
     """Every recorded canary of the environment, oldest first."""
     return tuple(sorted(path.parent for path in ground.canaries.glob(f"*/{_HEAD}")))
+
+
+def forget_old_logs(ground: Ground, *, kept: int) -> None:
+    """Delete all but the youngest recordings, of which each is some hundred kilobytes."""
+    for folder in logs_of(ground)[:-kept]:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -49,6 +49,18 @@ class Replayed:
         return self.decided == _WORDS.get(self.happened, "undecided")
 
 
+@dataclass(frozen=True)
+class Backtest:
+    """Recorded canaries under some rules; `unreadable` is how many recordings could not be read."""
+
+    replayed: tuple[Replayed, ...]
+    unreadable: int = 0
+
+    @property
+    def agreeing(self) -> int:
+        return sum(each.agrees for each in self.replayed)
+
+
 _WORDS = {Phase.PROMOTED: "pass", Phase.ROLLED_BACK: "roll back"}
 
 
@@ -115,16 +127,19 @@ def _told(head: CanaryLog, course: _Course, at: float) -> Replayed:
     )
 
 
-def replay_page(replayed: Iterable[Replayed], *, environment: str, rules: str) -> str:
-    """Markdown: one line for each canary."""
+def replay_page(backtest: Backtest, *, environment: str, rules: str) -> str:
+    """Markdown: one line for each canary, and what is missing."""
     rows = [
         f"| {each.started} | {each.version} beside {each.stable or 'nothing'} | {each.happened}{_after(each)} "
         f"| {each.decided} after {each.after_seconds:.0f} s | {'yes' if each.agrees else 'no'} | {_cell(each.why)} |"
-        for each in replayed
+        for each in backtest.replayed
     ]
+    missing = (
+        ["", f"{backtest.unreadable} recordings could not be read and are missing here."] if backtest.unreadable else []
+    )
     head = "| canary | release | what happened | these rules | same way | why |"
     title = [f"# Past canaries of {environment} judged by {rules}", ""]
-    return "\n".join([*title, head, "|---|---|---|---|---|---|", *rows]) + "\n"
+    return "\n".join([*title, head, "|---|---|---|---|---|---|", *rows, *missing]) + "\n"
 
 
 def _after(each: Replayed) -> str:

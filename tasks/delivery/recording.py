@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from tasks.adapters.artifacts import forget_old_artifacts
+from tasks.adapters.canary_logs import forget_old_logs
 from tasks.adapters.grounds import Ground, known_grounds
 from tasks.adapters.ledger import read_records, write_record
 from tasks.adapters.notifications import NotTold, tell_people
@@ -109,6 +110,7 @@ def _tidy(change: Change) -> None:
     state = change.ground.state
     with suppress(OSError, PlatformTrouble):
         forget_old_runs(state, kept=_KEPT_RUNS)
+        forget_old_logs(change.ground, kept=_KEPT_RUNS)
         needed = [artifact for ground in known_grounds(state) for artifact in _needed_in(ground)]
         forget_old_artifacts(state, needed=needed, kept=change.delivery.kept_artifacts)
 

@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks.adapters.canary_logs import logs_of, read_log
 from tasks.adapters.grounds import Ground, NameRefused
 from tasks.adapters.state import write_atomically
-from tasks.core.backtest import Replayed, replay, replay_page
+from tasks.core.backtest import Backtest, replay, replay_page
 from tasks.core.canary_settings import CanarySettings
 from tasks.core.settings import SettingsRefused, read_settings
 from tasks.opening import OpenRun
@@ -51,26 +51,26 @@ def _leaves(table: Mapping[str, Any], above: str) -> Iterator[str]:
 
 
 @task(name="judge again", task_run_name="judge again", cache_policy=NO_CACHE)
-async def judge_again(
-    run: OpenRun, target: str, environment: str, rules: tuple[str, ...], newest: int
-) -> tuple[Replayed, ...]:
-    """Each recorded canary, oldest first. Raises BadInput when there is none."""
+async def judge_again(run: OpenRun, target: str, environment: str, rules: tuple[str, ...], newest: int) -> Backtest:
+    """Each recorded canary, oldest first, and how many could not be read. Raises BadInput when there is none."""
     try:
         ground = Ground(run.state, target, environment)
     except NameRefused as refused:
         raise BadInput(str(refused)) from refused
-    found = [log for folder in logs_of(ground)[-newest:] if (log := read_log(folder)) is not None]
+    folders = logs_of(ground)[-newest:]
+    found = [log for folder in folders if (log := read_log(folder)) is not None]
     if not found:
         raise BadInput(f"{target} has no recorded canary in {environment}: towpath canary TARGET makes one")
-    return tuple(replay(head, snapshots, _with_rules(head.settings, rules)) for head, snapshots in found)
+    replayed = tuple(replay(head, snapshots, _with_rules(head.settings, rules)) for head, snapshots in found)
+    return Backtest(replayed, unreadable=len(folders) - len(found))
 
 
 @task(name="report", task_run_name="report", cache_policy=NO_CACHE)
 async def publish_replay(
-    run: OpenRun, target: str, environment: str, replayed: tuple[Replayed, ...], overrides: tuple[str, ...]
+    run: OpenRun, target: str, environment: str, backtest: Backtest, overrides: tuple[str, ...]
 ) -> None:
     rules = ", ".join(overrides) if overrides else "the rules each ran with"
-    page = replay_page(replayed, environment=environment, rules=rules)
+    page = replay_page(backtest, environment=environment, rules=rules)
     write_atomically(run.folder(f"{target}-replay") / "report.md", page)
-    tell(ReplayEnded(replayed, page))
+    tell(ReplayEnded(page))
     await acreate_markdown_artifact(page, key=f"replay-{environment}".lower().replace("_", "-").replace(".", "-"))

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tasks.core.backtest import replay, replay_page
+from tasks.core.backtest import Backtest, replay, replay_page
 from tasks.core.canary_curves import curves_of
 from tasks.core.canary_log import CanaryLog, changes_of, evidence_of, shifted, snapshot_line, snapshot_of
 from tasks.core.canary_report import canary_page
@@ -80,9 +80,10 @@ def test_stricter_rules_decide_later() -> None:
         replay(head(Phase.ROLLED_BACK), looks, strict).after_seconds
         >= replay(head(Phase.ROLLED_BACK), looks).after_seconds
     )
-    assert "| v1.1.0 beside v1.0.0 | rolled-back after 60 s | roll back after" in replay_page(
-        [replay(head(Phase.ROLLED_BACK), looks)], environment="production", rules="these"
-    )
+    backtest = Backtest((replay(head(Phase.ROLLED_BACK), looks),), unreadable=2)
+    page = replay_page(backtest, environment="production", rules="these")
+    assert "| v1.1.0 beside v1.0.0 | rolled-back after 60 s | roll back after" in page
+    assert "2 recordings could not be read" in page
 
 
 def test_curves() -> None:
