@@ -96,9 +96,13 @@ def test_stopped_twice(production: Delivered) -> None:
     production.when_watching(canary)
     to_the_group(canary)
     until(lambda: production.wanted().candidate_percent == 0, seconds=GONE_SECONDS, what="no traffic for it")
-    while canary.process.poll() is None:
-        to_the_group(canary)
-        time.sleep(0.05)
 
+    def press_again() -> bool:
+        is_over = canary.process.poll() is not None
+        if not is_over:
+            to_the_group(canary)
+        return is_over
+
+    until(press_again, seconds=GONE_SECONDS, what="the end of the command")
     production.when_over()
     assert production.records()[-1].ending is Ending.ROLLED_BACK
