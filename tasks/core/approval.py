@@ -99,7 +99,7 @@ def rule(request: ApprovalRequest, earlier: Iterable[Answer], answer: Answer) ->
 
 
 def _why_refused(request: ApprovalRequest, given: tuple[Answer, ...], answer: Answer) -> str:
-    name = _folded(answer.by)
+    name, said = _folded(answer.by), answer.by.strip()
     is_approval = answer.decision is Decision.APPROVE
     if not name:
         return "an answer needs a name: --by NAME"
@@ -110,11 +110,11 @@ def _why_refused(request: ApprovalRequest, given: tuple[Answer, ...], answer: An
             f"the answer is for {_short(answer.digest)}, and what waits is {request.version} ({_short(request.digest)})"
         )
     if request.approvers and name not in map(_folded, request.approvers):
-        return f"{answer.by.strip()} is not among the approvers of {request.environment}: {', '.join(request.approvers)}"
+        return f"{said} is not among the approvers of {request.environment}: {', '.join(request.approvers)}"
     if is_approval and not request.may_author_approve and name == _folded(request.author):
-        return f"{answer.by.strip()} is the author of {request.version}, and authors may not approve their own releases"
+        return f"{said} is the author of {request.version}, and authors may not approve their own releases"
     if is_approval and name in {_folded(each.by) for each in given}:
-        return f"{answer.by.strip()} has approved already; {request.needed} different people are needed"
+        return f"{said} has approved already; {request.needed} different people are needed"
     return ""
 
 
