@@ -169,12 +169,12 @@ class TestKilled:
 
         then_gone(everything, since=since)
         assert stage.tools() == []
-        assert "worker  does not run" in stage.towpath("status").output
+        assert "worker      does not run" in stage.towpath("status").output
         held.let_go()
         assert stage.ci(held.repository).exit_code == 0
         assert stage.state_of(run_id) == ("CRASHED", "Crashed")
         assert stage.towpath("up").exit_code == 0
-        assert "worker  does not run" not in stage.towpath("status").output
+        assert "worker      does not run" not in stage.towpath("status").output
 
 
 class TestNeverRemembered:

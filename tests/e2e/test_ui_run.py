@@ -128,9 +128,14 @@ def test_down(up: Stage) -> None:
     said = up.towpath("down")
 
     assert len(processes) >= 3
-    assert said.output.split() == ["worker", "stopped", "server", "stopped"]
+    assert [line.split() for line in said.output.splitlines()] == [
+        ["worker", "stopped"],
+        ["server", "stopped"],
+        ["guard", "stopped"],
+        ["supervisor", "stopped"],
+    ]
     assert [process for process in processes if is_alive(process)] == []
     assert up.processes() == []
     status = up.towpath("status").output
-    assert "server  does not run" in status
-    assert "worker  does not run" in status
+    assert "server      does not run" in status
+    assert "worker      does not run" in status
