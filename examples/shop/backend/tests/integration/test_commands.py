@@ -23,6 +23,20 @@ def test_an_empty_shop_is_seeded_once(
     assert capsys.readouterr().out.splitlines() == ["3 products added", "0 products added"]
 
 
+def test_the_schema_tells_its_revision_and_goes_back(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    shown = []
+    for words in (["migrate"], ["downgrade", "--to", "0001"], ["downgrade"]):
+        main(words)
+        capsys.readouterr()
+        main(["revision"])
+        shown.append(capsys.readouterr().out.splitlines()[-1])
+
+    assert shown == ["0002", "0001", ""]
+
+
 def test_the_migrations_make_the_tables_of_the_models(url: str) -> None:
     migrate(url)
 
