@@ -8,15 +8,18 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
 from typing import Annotated, Any, assert_never, cast
 from uuid import UUID
 
 from prefect import get_client, pause_flow_run
 from prefect.input import RunInput
+from prefect.settings import get_current_settings
 from prefect.states import Running
 from pydantic import AfterValidator, Field, WithJsonSchema, create_model
 
 from tasks.adapters.approvals import Pending, withdraw, write_pending
+from tasks.adapters.daemons import call
 from tasks.adapters.grounds import Ground
 from tasks.core.approval import (
     Answer,
@@ -34,6 +37,9 @@ from tasks.watching import ApprovalAsked, ApprovalHeard, tell
 _POLL_SECONDS = 1.0
 _SLACK_SECONDS = 60.0
 _RUN_AGAIN_SECONDS = 10.0
+_HEALTH_SECONDS = 2.0
+_ANSWER_SECONDS = 4.0
+_GONE_SECONDS = 16.0
 
 
 class ApprovalForm(RunInput):
@@ -124,12 +130,24 @@ class Hearing:
         return "it was withdrawn: the release was taken back"
 
     async def listen(self) -> None:
+        """Hear answers until one decides, or until nobody could be heard any more."""
+        parts = [asyncio.create_task(self._hear_all()), asyncio.create_task(_until_server_is_gone())]
         try:
-            while not self.verdict.done():
-                self._hear(await self._next_answer())
+            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            for part in done:
+                part.result()
         except Exception as failure:  # noqa: BLE001  (whatever keeps people from answering must end the question)
             if not self.verdict.done():
                 self.verdict.set_exception(AskingFailed(f"nobody could be asked: {_words_of(failure)}"))
+
+        finally:
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)
+
+    async def _hear_all(self) -> None:
+        while not self.verdict.done():
+            self._hear(await self._next_answer())
 
     async def _next_answer(self) -> Answer:
         self.is_paused = True
@@ -175,6 +193,18 @@ def _words_of(failure: Exception) -> str:
 
 class AskingFailed(Exception):
     """The question could not be put, or not be kept open."""
+
+
+async def _until_server_is_gone() -> None:
+    """Raises AskingFailed when the server has not answered for a while; Prefect's client tries on for minutes."""
+    health, last = f"{get_current_settings().api.url}/health", time.monotonic()
+    while True:
+        if await call("GET", health, seconds=_ANSWER_SECONDS) == HTTPStatus.OK:
+            last = time.monotonic()
+        elif (silent := time.monotonic() - last) >= _GONE_SECONDS:
+            raise AskingFailed(f"the Prefect server has not answered for {silent:.0f} s, so nobody can approve")
+        # NOTE: a server that dies tells nobody.
+        await asyncio.sleep(_HEALTH_SECONDS)
 
 
 async def _run_again(run: str) -> None:
