@@ -16,7 +16,8 @@ from deployments.saying import say
 from tasks.core.approval import ApprovalRequest, Denied, Granted, Refused, Ruling, Waiting
 from tasks.core.judgement import CanaryVerdict, Judgement
 from tasks.core.records import Ending, Record, Step
-from tasks.core.rollout import Phase, Rollout
+from tasks.core.rollout import Rollout
+from tasks.core.rollout_words import Phase
 from tasks.watching import (
     ApprovalAsked,
     ApprovalHeard,

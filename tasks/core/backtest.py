@@ -13,19 +13,8 @@ from tasks.core.canary_settings import CanarySettings
 from tasks.core.counters import Snapshot
 from tasks.core.judge import Judge
 from tasks.core.judgement import Judgement
-from tasks.core.rollout import (
-    Action,
-    Began,
-    Event,
-    ExtendWindow,
-    Happening,
-    Judged,
-    Phase,
-    Placed,
-    Rollout,
-    Ticked,
-    advance,
-)
+from tasks.core.rollout import Rollout, advance
+from tasks.core.rollout_words import Action, Began, Event, ExtendWindow, Happening, Judged, Phase, Placed, Ticked
 
 
 @dataclass(frozen=True)

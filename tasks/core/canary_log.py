@@ -13,7 +13,7 @@ from tasks.core.canary_settings import CanarySettings
 from tasks.core.counters import Arm, Counters, Snapshot
 from tasks.core.judgement import Judgement
 from tasks.core.release import Release
-from tasks.core.rollout import Phase
+from tasks.core.rollout_words import Phase
 
 
 class CanaryLog(BaseModel):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from tasks.core.canary_log import CanaryLog, changes_of, evidence_of
 from tasks.core.judgement import Judgement
-from tasks.core.rollout import Phase
+from tasks.core.rollout_words import Phase
 
 
 def canary_page(head: CanaryLog, judgements: Sequence[Judgement], story: Iterable[str], *, plot: str) -> str:

@@ -20,7 +20,8 @@ from tasks.core.counters import Snapshot
 from tasks.core.judge import Judge
 from tasks.core.judgement import Judgement
 from tasks.core.platform import PermitRevoked, PlatformTrouble, Role
-from tasks.core.rollout import (
+from tasks.core.rollout import Rollout, advance
+from tasks.core.rollout_words import (
     AbortAsked,
     Action,
     Ask,
@@ -33,7 +34,6 @@ from tasks.core.rollout import (
     Placed,
     Remove,
     Removed,
-    Rollout,
     ScaledUp,
     ScaleUp,
     SetWeight,
@@ -41,7 +41,6 @@ from tasks.core.rollout import (
     Ticked,
     TookOver,
     WithdrawQuestion,
-    advance,
 )
 from tasks.delivery.change import Change, must_be_permitted, step
 from tasks.delivery.rolling import place, shift, take_away, take_over, wait_until_ready

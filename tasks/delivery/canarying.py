@@ -22,7 +22,8 @@ from tasks.core.judgement import CanaryVerdict
 from tasks.core.platform import PermitRevoked, PlatformTrouble
 from tasks.core.records import Ending, Record
 from tasks.core.release_differences import differences
-from tasks.core.rollout import AbortAsked, Approved, Began, Phase, Question, Rejected, Rollout, TookOver
+from tasks.core.rollout import Rollout
+from tasks.core.rollout_words import AbortAsked, Approved, Began, Phase, Question, Rejected, TookOver
 from tasks.delivery.asking import AskingFailed, Hearing, question
 from tasks.delivery.canary_run import CanaryRun
 from tasks.delivery.change import Change

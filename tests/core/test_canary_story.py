@@ -12,7 +12,7 @@ from tasks.core.canary_settings import CanarySettings
 from tasks.core.counters import Counters, Snapshot
 from tasks.core.judge import Judge
 from tasks.core.judgement import CanaryVerdict, Judgement
-from tasks.core.rollout import Phase
+from tasks.core.rollout_words import Phase
 from tests.core.deliveries import a_release
 
 BOUNDS = (0.01, 0.1)

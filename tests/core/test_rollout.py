@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.core.judgement import CanaryVerdict
-from tasks.core.rollout import (
-    BLIND,
+from tasks.core.rollout import BLIND, Rollout, advance
+from tasks.core.rollout_plan import Otherwise, RolloutPlan
+from tasks.core.rollout_words import (
     AbortAsked,
     Action,
     Approved,
@@ -25,7 +26,6 @@ from tasks.core.rollout import (
     Rejected,
     Remove,
     Removed,
-    Rollout,
     ScaledUp,
     ScaleUp,
     SetWeight,
@@ -33,9 +33,7 @@ from tasks.core.rollout import (
     Ticked,
     TookOver,
     WithdrawQuestion,
-    advance,
 )
-from tasks.core.rollout_plan import Otherwise, RolloutPlan
 
 PASS, FAIL, WATCHING = CanaryVerdict.PASS, CanaryVerdict.FAIL, CanaryVerdict.WATCHING
 INCONCLUSIVE = CanaryVerdict.INCONCLUSIVE

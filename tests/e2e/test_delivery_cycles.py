@@ -23,7 +23,7 @@ from tasks.adapters.platforms.local.families import marked_processes
 from tasks.core.judgement import CanaryVerdict
 from tasks.core.records import Ending, Kind
 from tasks.core.release import Release
-from tasks.core.rollout import Began, Judged, Phase
+from tasks.core.rollout_words import Began, Judged, Phase
 from tasks.delivery.canary_run import CanaryRun
 from tasks.delivery.canarying import begin_canary
 from tasks.delivery.change import Asked, Change, open_change
