@@ -64,6 +64,18 @@ class Prompter:
             self._request = request
 
 
+def request_words(chosen: argparse.Namespace) -> dict[str, Any]:
+    """What every flow that starts from a target is told beside the target, from the words of its command."""
+    return {
+        "who": chosen.by,
+        "why": chosen.reason,
+        "override": chosen.override,
+        "wait_seconds": chosen.wait,
+        "overrides": chosen.set,
+        "return_state": True,
+    }
+
+
 def run_delivery(name: str, chosen: argparse.Namespace, flow_of: Callable[[], Callable[[], Any]]) -> int:
     """Run a flow in this process. `flow_of` imports Prefect and gives what starts the run."""
     if chosen.json is not None and not chosen.json.absolute().parent.is_dir():

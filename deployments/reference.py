@@ -19,6 +19,7 @@ from deployments.saying import say
 from tasks.adapters.state import write_atomically
 from tasks.core.approval import Answer
 from tasks.core.catalogue import TOOLS
+from tasks.core.prose import cell
 from tasks.core.records import Gate, Record, Step
 from tasks.core.release import Release
 from tasks.core.results import CheckResult, Place, Report
@@ -76,7 +77,7 @@ def _title(path: str, field: FieldInfo) -> str:
 
 def _section(title: str, model: type[BaseModel]) -> Iterator[str]:
     rows = [
-        f"| `{name}` | {_default(field)} | {_bounds(field)} | {_cell(field.description or '')} |"
+        f"| `{name}` | {_default(field)} | {_bounds(field)} | {cell(field.description or '')} |"
         for name, field in model.model_fields.items()
         if not model_within(field.annotation)
     ]
@@ -100,10 +101,6 @@ def _bounds(field: FieldInfo) -> str:
     return ", ".join(f"{sign} {bound:g}" for sign, bound in parts if bound is not None)
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
-
-
 def report_page() -> str:
     parts = [
         "# The report",
@@ -115,7 +112,7 @@ def report_page() -> str:
     ]
     for title, model in (("Report", Report), ("CheckResult", CheckResult), ("Place", Place)):
         parts += ["", f"## {title}", "", "| field | meaning |", "|---|---|"]
-        parts += [f"| `{name}` | {_cell(field.description or '')} |" for name, field in model.model_fields.items()]
+        parts += [f"| `{name}` | {cell(field.description or '')} |" for name, field in model.model_fields.items()]
     return "\n".join(parts) + "\n"
 
 
@@ -131,7 +128,7 @@ def record_page() -> str:
     ]
     for title, model in (("Record", Record), ("Release", Release), ("Gate", Gate), ("Answer", Answer), ("Step", Step)):
         parts += ["", f"## {title}", "", "| field | meaning |", "|---|---|"]
-        parts += [f"| `{name}` | {_cell(field.description or '')} |" for name, field in model.model_fields.items()]
+        parts += [f"| `{name}` | {cell(field.description or '')} |" for name, field in model.model_fields.items()]
     return "\n".join(parts) + "\n"
 
 

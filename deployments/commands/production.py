@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    from deployments.delivering import run_delivery
+    from deployments.delivering import request_words, run_delivery
 
     def flow() -> Callable[[], Any]:
         from deployments.flow_in_terminal import placed
@@ -22,12 +22,7 @@ def run(chosen: argparse.Namespace) -> int:
         return lambda: production(
             placed(chosen.target),
             chosen.version,
-            who=chosen.by,
-            why=chosen.reason,
-            override=chosen.override,
-            wait_seconds=chosen.wait,
-            overrides=chosen.set,
-            return_state=True,
+            **request_words(chosen),
         )
 
     return run_delivery("production", chosen, flow)

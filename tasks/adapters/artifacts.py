@@ -24,6 +24,7 @@ from tasks.core.delivery import DeliverySettings
 from tasks.core.delivery_settings import ComponentSettings
 from tasks.core.environments import digest
 from tasks.core.placeholders import filled_values, filled_words
+from tasks.core.prose import last_line
 
 MANIFEST = "artifact.json"
 # Raised when the way of building changes, so that nothing built the old way is taken for the same.
@@ -141,7 +142,7 @@ async def _build(
 async def _must_succeed(name: str, command: Command) -> None:
     done = await run(command)
     if done.ending is not Ending.EXITED or done.exit_code != 0:
-        last = next((line.strip() for line in reversed(done.tail.splitlines()) if line.strip()), "")
+        last = last_line(done.tail)
         why = done.detail or f"{command.argv[0]} exited with {done.exit_code}: {last[:200]}"
         raise BuildFailed(f"{name} could not be built: {why}; its output is {command.log}")
 

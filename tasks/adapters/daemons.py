@@ -85,6 +85,26 @@ def recorded(record: Path) -> Daemon | None:
     return daemon if is_alive(daemon) else None
 
 
+def launched(
+    argv: tuple[str, ...], *, directory: Path, environment: Mapping[str, str], log: Path
+) -> "subprocess.Popen[bytes]":
+    """A program in a session of its own that appends to its log and outlives this process. Raises OSError."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        return subprocess.Popen(
+            argv,
+            cwd=directory,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=descriptor,
+            start_new_session=True,
+        )
+    finally:
+        os.close(descriptor)
+
+
 def start(
     argv: tuple[str, ...],
     *,
@@ -98,21 +118,11 @@ def start(
 ) -> Daemon:
     """Start it in a session of its own and record it; a supervised one takes what it started with it when it dies."""
     supervisor = (sys.executable, "-S", "-E", "-I", str(_LIFELINE), "daemon", str(_GRACE_SECONDS))
-    for folder in {record.parent, log.parent, directory}:
+    for folder in {record.parent, directory}:
         folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    try:
-        child = subprocess.Popen(
-            (*supervisor, *argv) if is_supervised else argv,
-            cwd=directory,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=descriptor,
-            stderr=descriptor,
-            start_new_session=True,
-        )
-    finally:
-        os.close(descriptor)
+    child = launched(
+        (*supervisor, *argv) if is_supervised else argv, directory=directory, environment=environment, log=log
+    )
     _children[child.pid] = child
     daemon = Daemon(child.pid, birth_of(child.pid), time.time(), url, facts)
     write_atomically(record, json.dumps(asdict(daemon)), mode=0o600)

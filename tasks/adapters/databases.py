@@ -21,6 +21,7 @@ from tasks.adapters.withheld import SecretMissing, with_secrets
 from tasks.core.delivery import DeliverySettings
 from tasks.core.delivery_settings import DatabaseSettings
 from tasks.core.placeholders import filled_values, filled_words
+from tasks.core.prose import last_line
 from tasks.core.release import Release
 
 _SQLITE = "sqlite:///"
@@ -99,7 +100,7 @@ async def _command(database: Database, words: tuple[str, ...], *, log: Path, wha
         )
     )
     if done.ending is not Ending.EXITED or done.exit_code != 0:
-        last = next((line.strip() for line in reversed(done.tail.splitlines()) if line.strip()), "")
+        last = last_line(done.tail)
         why = done.detail or f"exit code {done.exit_code}: {last[:200]}"
         raise DatabaseTrouble(f"the database of {database.ground.environment} could not {what}: {why}; see {log}")
     return output.read_text("utf-8", "replace")

@@ -13,6 +13,7 @@ from tasks.core.canary_settings import CanarySettings
 from tasks.core.counters import Snapshot
 from tasks.core.judge import Judge
 from tasks.core.judgement import Judgement
+from tasks.core.prose import cell
 from tasks.core.rollout import Rollout, advance
 from tasks.core.rollout_words import Action, Began, Event, ExtendWindow, Happening, Judged, Phase, Placed, Ticked
 
@@ -120,7 +121,7 @@ def replay_page(backtest: Backtest, *, environment: str, rules: str) -> str:
     """Markdown: one line for each canary, and what is missing."""
     rows = [
         f"| {each.started} | {each.version} beside {each.stable or 'nothing'} | {each.happened}{_after(each)} "
-        f"| {each.decided} after {each.after_seconds:.0f} s | {'yes' if each.agrees else 'no'} | {_cell(each.why)} |"
+        f"| {each.decided} after {each.after_seconds:.0f} s | {'yes' if each.agrees else 'no'} | {cell(each.why)} |"
         for each in backtest.replayed
     ]
     missing = (
@@ -133,7 +134,3 @@ def replay_page(backtest: Backtest, *, environment: str, rules: str) -> str:
 
 def _after(each: Replayed) -> str:
     return f" after {each.happened_after_seconds:.0f} s" if each.happened_after_seconds is not None else ""
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")

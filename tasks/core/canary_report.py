@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from tasks.core.canary_log import CanaryLog, changes_of, evidence_of
 from tasks.core.judgement import Judgement
+from tasks.core.prose import cell, flat
 from tasks.core.rollout_words import Phase
 
 
@@ -14,7 +15,7 @@ def canary_page(head: CanaryLog, judgements: Sequence[Judgement], story: Iterabl
     lines = [
         f"# Canary {head.release.version} beside {head.stable or 'nothing'} in {head.environment}: {decision}{after}",
         "",
-        f"**{_flat(head.why)}**",
+        f"**{flat(head.why)}**",
         "",
         *([f"![errors and latency of canary and stable over time]({plot})", ""] if plot else []),
         *_evidence(judgements),
@@ -30,7 +31,7 @@ def canary_page(head: CanaryLog, judgements: Sequence[Judgement], story: Iterabl
 def _evidence(judgements: Sequence[Judgement]) -> list[str]:
     if not judgements:
         return ["It got no traffic: there is nothing it was judged by.", ""]
-    rows = [f"| {name} | {_cell(value)} |" for name, value in evidence_of(judgements[-1]).items()]
+    rows = [f"| {name} | {cell(value)} |" for name, value in evidence_of(judgements[-1]).items()]
     return ["## The last verdict", "", "| | |", "|---|---|", *rows, ""]
 
 
@@ -41,16 +42,8 @@ def _verdicts(judgements: Sequence[Judgement]) -> list[str]:
     rows = [
         f"| {each.at:.0f} s | {each.verdict} | {each.canary_errors:,} of {each.canary_requests:,} "
         f"| {each.stable_errors:,} of {each.stable_requests:,} | {each.harm_wealth:.3g}:1 "
-        f"| {min(each.error_promote_wealth, each.latency_promote_wealth):.3g}:1 | {_cell(each.reason)} |"
+        f"| {min(each.error_promote_wealth, each.latency_promote_wealth):.3g}:1 | {cell(each.reason)} |"
         for each in changes_of(judgements)
     ]
     head = "| at | verdict | canary errors | stable errors | harm | health | why |"
     return [f"## Verdicts ({len(judgements)} looks)", "", head, "|---|---|---|---|---|---|---|", *rows, ""]
-
-
-def _flat(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _cell(text: str) -> str:
-    return _flat(text).replace("|", "\\|")

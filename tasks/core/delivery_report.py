@@ -1,5 +1,6 @@
 """A record as a page for people: what happened, why, what to do, and how long each step took."""
 
+from tasks.core.prose import cell, flat
 from tasks.core.records import Record
 
 _MARKS = {True: "✓", False: "✗"}
@@ -11,12 +12,12 @@ def delivery_page(record: Record) -> str:
     lines = [
         f"# {release.version} in {record.environment}: {record.ending}",
         "",
-        f"**{_flat(record.reason)}**",
+        f"**{flat(record.reason)}**",
         "",
-        *([f"To do: {_flat(record.remedy)}", ""] if record.remedy else []),
+        *([f"To do: {flat(record.remedy)}", ""] if record.remedy else []),
         "| | |",
         "|---|---|",
-        *(f"| {name} | {_cell(value)} |" for name, value in _facts(record)),
+        *(f"| {name} | {cell(value)} |" for name, value in _facts(record)),
         *_gates(record),
         *_approvals(record),
         *_evidence(record),
@@ -45,7 +46,7 @@ def _facts(record: Record) -> list[tuple[str, str]]:
 def _gates(record: Record) -> list[str]:
     if not record.gates:
         return []
-    rows = [f"| {gate.name} | {gate.verdict} | {_cell(gate.reason)} |" for gate in record.gates]
+    rows = [f"| {gate.name} | {gate.verdict} | {cell(gate.reason)} |" for gate in record.gates]
     return ["", "## Gates", "", "| gate | verdict | why |", "|---|---|---|", *rows]
 
 
@@ -53,7 +54,7 @@ def _approvals(record: Record) -> list[str]:
     if not record.approvals:
         return []
     rows = [
-        f"| {_cell(each.by)} ({'proved' if each.is_proved else 'claimed'}) | {each.decision} | {_cell(each.reason)} |"
+        f"| {cell(each.by)} ({'proved' if each.is_proved else 'claimed'}) | {each.decision} | {cell(each.reason)} |"
         for each in record.approvals
     ]
     return ["", "## Approvals", "", "| by | decision | reason |", "|---|---|---|", *rows]
@@ -62,20 +63,12 @@ def _approvals(record: Record) -> list[str]:
 def _evidence(record: Record) -> list[str]:
     if not record.evidence:
         return []
-    rows = [f"| {name} | {_cell(value)} |" for name, value in record.evidence.items()]
+    rows = [f"| {name} | {cell(value)} |" for name, value in record.evidence.items()]
     return ["", "## Evidence", "", "| | |", "|---|---|", *rows]
 
 
 def _steps(record: Record) -> list[str]:
     rows = [
-        f"| {_MARKS[step.is_well]} | {step.name} | {step.seconds:.1f} s | {_cell(step.said)} |" for step in record.steps
+        f"| {_MARKS[step.is_well]} | {step.name} | {step.seconds:.1f} s | {cell(step.said)} |" for step in record.steps
     ]
     return ["", "## Steps", "", "| | step | time | |", "|---|---|---|---|", *rows]
-
-
-def _flat(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _cell(text: str) -> str:
-    return _flat(text).replace("|", "\\|")

@@ -11,6 +11,7 @@ from tasks.adapters.probing import ask
 from tasks.adapters.process import Command, Ending, run
 from tasks.core.placeholders import filled_values
 from tasks.core.platform import Role
+from tasks.core.prose import last_line
 from tasks.core.verification import settle
 from tasks.delivery.change import Change, step
 from tasks.delivery.rolling import told_plainly
@@ -64,7 +65,7 @@ async def run_target_tests(change: Change, place: Workplace) -> None:
                 environment={"PATH": os.pathsep.join([*path, os.environ.get("PATH", os.defpath)]), **variables},
             )
         )
-        last = next((line.strip() for line in reversed(done.tail.splitlines()) if line.strip()), "it said nothing")
+        last = last_line(done.tail) or "it said nothing"
         if done.ending is not Ending.EXITED or done.exit_code != 0:
             why = done.detail or f"exit code {done.exit_code}: {last[:200]}"
             raise PermanentError(f"the target's tests failed: {why}; see {change.log_of('target-tests')}")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from tasks.adapters.daemons import birth_of
+from tasks.adapters.daemons import birth_of, launched
 from tasks.adapters.platforms.local.families import family_of, kill, terminate_session, until_gone
 
 # What is killed may just have started another.
@@ -88,20 +88,7 @@ def started(
     argv: tuple[str, ...], *, directory: Path, environment: Mapping[str, str], log: Path, on_end: Callable[[], None]
 ) -> LivingProcess:
     """Start a program in a session of its own, which outlives the supervisor. Raises OSError."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    try:
-        child = subprocess.Popen(
-            argv,
-            cwd=directory,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=descriptor,
-            stderr=descriptor,
-            start_new_session=True,
-        )
-    finally:
-        os.close(descriptor)
+    child = launched(argv, directory=directory, environment=environment, log=log)
     return LivingProcess(child.pid, birth_of(child.pid), on_end, child)
 
 

@@ -1,0 +1,16 @@
+"""Text as it stands in reports: on one line, and safe in a Markdown table."""
+
+
+def flat(text: str) -> str:
+    """The text on one line."""
+    return " ".join(text.split())
+
+
+def cell(text: str) -> str:
+    """The text as one cell of a Markdown table."""
+    return flat(text).replace("|", "\\|")
+
+
+def last_line(text: str) -> str:
+    """The last line that says something; empty when none does."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
