@@ -1,0 +1,1 @@
+"""Security findings: what scanners saw, merged into one list, compared, waived and gated. Pure."""
