@@ -55,7 +55,7 @@ async def examine(examination: Examination) -> Examined:
     if too_big:
         trouble = f"{too_big.name} of {_size(too_big)} bytes is more than Towpath reads"
         return Examined(Finished(None, trouble), Output("", completion.tail), completion)
-    return Examined(_finished(completion), _output(examination, stdout), completion)
+    return Examined(finished_of(completion), _output(examination, stdout), completion)
 
 
 def _command(examination: Examination, stdout: Path) -> Command:
@@ -86,7 +86,7 @@ def _surroundings(examination: Examination) -> dict[str, str]:
     }
 
 
-def _finished(completion: Completion) -> Finished:
+def finished_of(completion: Completion) -> Finished:
     if completion.ending is Ending.EXITED:
         return Finished(completion.exit_code)
     return Finished(None, completion.detail, _REMEDIES[completion.ending])

@@ -26,6 +26,7 @@ __all__ = [
     "build_image",
     "find_engine",
     "remove_image",
+    "save_image",
     "sweep",
     "try_image",
 ]
@@ -114,6 +115,24 @@ def _build_arguments(build: ImageBuild) -> Iterator[str]:
     if build.network == "host":
         yield from ("--allow", "network.host")
     yield str(build.context)
+
+
+async def save_image(reference: str, archive: Path, *, log: Path, timeout_seconds: float) -> str:
+    """Write an image of the engine's store into a tar archive; returns its id, `sha256:...`. Raises EngineError."""
+    identity = await _ask(log, "image", "inspect", "--format", "{{.Id}}", reference)
+    saved = await process.run(
+        Command(
+            argv=("docker", "image", "save", "--output", str(archive), reference),
+            directory=Path("/"),
+            log=log,
+            timeout_seconds=timeout_seconds,
+            needs=frozenset({Need.ENGINE}),
+        )
+    )
+    for step in (identity, saved):
+        if step.ending is not Ending.EXITED or step.exit_code:
+            raise EngineError(f"{reference} could not be saved: {step.detail or last_line(step.tail)}")
+    return last_line(identity.tail)
 
 
 async def remove_image(reference: str) -> None:

@@ -75,11 +75,22 @@ def _signal_group(group: int, number: int) -> None:
         return
 
 
-def _become(argv: list[str], environment: Mapping[str, str]) -> None:
-    """In the forked child: shed what the supervisor set up and turn into the tool."""
+def _become(argv: list[str], environment: Mapping[str, str], bounds: Mapping[str, Any]) -> None:
+    """In the forked child: shed what the supervisor set up, take on the bounds and turn into the tool.
+
+    `bounds` has `groups`, the cgroup.procs files to join, and `limits`, values by the names of module resource.
+    """
     signal.set_wakeup_fd(-1)
     for number in (*_STOPPERS, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
+    for group in bounds.get("groups", ()):
+        with open(group, "w") as stream:
+            stream.write("0")
+    for name, value in bounds.get("limits", {}).items():
+        kind = getattr(resource, name)
+        hard = resource.getrlimit(kind)[1]
+        most = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (most, most))
     os.execvpe(argv[0], argv, environment)  # noqa: S606
 
 
@@ -94,7 +105,7 @@ class Supervisor:
         self.tool = 0
         self.status: int | None = None
 
-    def start(self, argv: list[str], environment: Mapping[str, str]) -> int:
+    def start(self, argv: list[str], environment: Mapping[str, str], bounds: Mapping[str, Any]) -> int:
         """Start the tool in a session of its own; returns the errno when it could not be started, else 0."""
         failure, failed = os.pipe()
         supervisor = os.getpid()
@@ -104,7 +115,7 @@ class Supervisor:
                 os.setsid()
                 _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
                 if os.getppid() == supervisor:
-                    _become(argv, environment)
+                    _become(argv, environment, bounds)
             except OSError as error:
                 os.write(failed, b"%d" % (error.errno or 1))
             finally:
@@ -182,11 +193,13 @@ def _listen_to_signals() -> int:
     return wakeup
 
 
-def supervise(supervisor: Supervisor, argv: list[str], environment: Mapping[str, str]) -> None:
+def supervise(
+    supervisor: Supervisor, argv: list[str], environment: Mapping[str, str], bounds: Mapping[str, Any]
+) -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     wakeup = _listen_to_signals()
     start = time.monotonic()
-    errno = supervisor.start(argv, environment)
+    errno = supervisor.start(argv, environment, bounds)
     supervisor.tell(f"started {supervisor.tool}\n")
     reason = "not-started" if errno else supervisor.watch(wakeup)
     seconds = time.monotonic() - start
@@ -235,7 +248,7 @@ def _supervise_request(
     )
     supervisor.tell("here\n")
     os.chdir(asked["directory"])
-    supervise(supervisor, asked["argv"], asked["environment"])
+    supervise(supervisor, asked["argv"], asked["environment"], asked["bounds"])
 
 
 def main(arguments: list[str]) -> None:
@@ -243,7 +256,7 @@ def main(arguments: list[str]) -> None:
         serve(int(arguments[1]))
     else:
         daemon = Supervisor(lifeline=-1, timeout=math.inf, grace=float(arguments[1]), most_bytes=1 << 62)
-        supervise(daemon, arguments[2:], os.environ)
+        supervise(daemon, arguments[2:], os.environ, {})
 
 
 if __name__ == "__main__":

@@ -26,6 +26,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
+from tasks.adapters.allowed_variables import Need, clean_environment
+
+__all__ = ["Bounds", "Command", "Completion", "Ending", "Need", "clean_environment", "kill_all", "run", "warm_up"]
+
 _LIFELINE = Path(__file__).with_name("lifeline.py")
 _EXCERPT_BYTES = 16 * 1024
 _ATTEMPTS = 3
@@ -42,12 +46,12 @@ class Ending(StrEnum):
     UNWRITABLE = "unwritable"
 
 
-class Need(StrEnum):
-    """What a tool is declared to need from the user's environment beyond the common allow-list."""
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """What the kernel holds a tool to: cgroup.procs files to join, and limits by the names of module `resource`."""
 
-    NETWORK = "network"
-    REGISTRY = "registry"
-    ENGINE = "engine"
+    groups: tuple[str, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +68,7 @@ class Command:
     needs: frozenset[Need] = frozenset()
     grace_seconds: float = 2.0
     max_output_bytes: int = 1 << 30
+    bounds: Bounds = Bounds()
 
 
 @dataclass(frozen=True)
@@ -80,39 +85,6 @@ class Completion:
     head: str = ""
     tail: str = ""
     detail: str = ""
-
-
-_COMMON = frozenset(
-    ("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TERM", "USER", "LOGNAME", "CI", "XDG_CACHE_HOME")
-)
-_AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
-_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-_NETWORK = frozenset((*_AUTHORITIES, "PIP_CERT", "GIT_SSL_CAINFO", *_PROXIES, *map(str.upper, _PROXIES)))
-_REGISTRY_PREFIXES = ("UV_", "PIP_", "npm_config_", "NPM_CONFIG_", "YARN_", "BUN_CONFIG_", "POETRY_", "PDM_")
-_REGISTRY = frozenset({"NODE_AUTH_TOKEN", "NPM_TOKEN", "NETRC"})
-_ENGINE_PREFIXES = ("DOCKER_", "BUILDX_")
-_SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "KEY")
-
-
-def _is_allowed(name: str, needs: frozenset[Need]) -> bool:
-    if name in _COMMON:
-        return True
-    if Need.REGISTRY in needs and (name in _REGISTRY or name.startswith(_REGISTRY_PREFIXES)):
-        return True
-    if any(word in name.upper() for word in _SECRET_WORDS):
-        return False
-    if name.startswith("LC_"):
-        return True
-    if needs & {Need.NETWORK, Need.REGISTRY} and name in _NETWORK:
-        return True
-    return Need.ENGINE in needs and name.startswith(_ENGINE_PREFIXES)
-
-
-def clean_environment(
-    *, needs: frozenset[Need], extras: Mapping[str, str], base: Mapping[str, str] = os.environ
-) -> dict[str, str]:
-    """What a tool may see: a short list, what its declared needs add, and the extras, whatever their names."""
-    return {name: value for name, value in base.items() if _is_allowed(name, needs)} | dict(extras)
 
 
 @dataclass(frozen=True)
@@ -254,6 +226,7 @@ def _start(command: Command, lifeline: socket.socket, *streams: IO[bytes]) -> No
         "timeout": command.timeout_seconds,
         "grace": command.grace_seconds,
         "most_bytes": command.max_output_bytes,
+        "bounds": {"groups": command.bounds.groups, "limits": dict(command.bounds.limits)},
     }
     with _nameless_file() as stream:
         stream.write(json.dumps(request).encode())

@@ -100,7 +100,7 @@ async def _pinned_python(tool: Tool, state: Path, log: Path) -> Program:
         (uv, "venv", "--no-project", "--clear", str(place)),
         (uv, "pip", "install", "--python", str(place), f"{tool.package}=={tool.version}"),
     )
-    await _install_once(place, steps, Manager.UV, log)
+    await install_once(place, steps, Manager.UV, log)
     found = _python_program(tool, place, "pinned by Towpath")
     assert found is not None, f"{tool.package} installs no {tool.name}"
     return found
@@ -109,7 +109,7 @@ async def _pinned_python(tool: Tool, state: Path, log: Path) -> Program:
 async def _pinned_node(tool: Tool, built: Built | None, state: Path, log: Path) -> Program:
     place = state / "tools" / f"{re.sub('[^a-z]+', '-', tool.package).strip('-')}-{tool.version}"
     step = ("npm", "install", "--no-audit", "--no-fund", "--prefix", str(place), f"{tool.package}@{tool.version}")
-    await _install_once(place, (step,), Manager.NPM, log)
+    await install_once(place, (step,), Manager.NPM, log)
     found = _node_program(tool, place, place)
     assert found is not None, f"{tool.package} installs no {tool.name}"
     return Program(
@@ -117,7 +117,8 @@ async def _pinned_node(tool: Tool, built: Built | None, state: Path, log: Path) 
     )
 
 
-async def _install_once(place: Path, steps: tuple[tuple[str, ...], ...], manager: Manager, log: Path) -> None:
+async def install_once(place: Path, steps: tuple[tuple[str, ...], ...], manager: Manager, log: Path) -> None:
+    """Install into a folder of its own unless that was done before. Raises ProgramMissing."""
     async with _locked(place):
         if (place / ".towpath-complete").exists():
             return

@@ -126,6 +126,12 @@ def mirror_of(source: str, *, state: Path) -> Path:
     return state / "mirrors" / f"{_short_hash(source)}.git"
 
 
+def origin_of(target: str) -> tuple[str, bool]:
+    """Where a target's commits come from, and whether that is an address; else it is a folder. Raises TargetRefused."""
+    address = _address(target)
+    return address or str(_directory(target)), address is not None
+
+
 def _address(target: str) -> str | None:
     """The address to fetch from, when the target is one; a bare repository named *.git on this machine is."""
     if _ADDRESS.match(target):

@@ -64,7 +64,7 @@ def wanted_texts(files: Iterable[str]) -> list[str]:
 def discover(texts: Texts, settings: ProjectSettings) -> Discovery:
     """All projects of a target, each list ordered by path."""
     folders = {parent(path) for path in texts.files if _is_manifest(path)}
-    left_out = {folder: why for folder in folders if (why := _why_not(folder, settings))}
+    left_out = {folder: why for folder in folders if (why := why_not(folder, settings))}
     kept = sorted(folders - left_out.keys())
     troubles: list[Trouble] = []
     backends = [found for folder in kept if (found := _backend(texts, folder, folders, troubles))]
@@ -80,7 +80,8 @@ def _is_manifest(path: str) -> bool:
     )
 
 
-def _why_not(folder: str, settings: ProjectSettings) -> str:
+def why_not(folder: str, settings: ProjectSettings) -> str:
+    """Why a folder is taken as nobody's project; empty where it counts."""
     if any(is_within(folder, place.strip("/")) for place in settings.exclude):
         return "excluded in the configuration"
     if folder in {place.strip("/") for place in settings.include}:
@@ -132,7 +133,7 @@ def _images(texts: Texts, settings: ProjectSettings, left_out: dict[str, str]) -
     found: dict[str, Image] = {}
     for path in sorted(path for path in texts.files if _DOCKERFILE.search(path)):
         folder = parent(path)
-        if why := _why_not(folder, settings):
+        if why := why_not(folder, settings):
             left_out[path] = why
             continue
         name = _image_name(path, folder)

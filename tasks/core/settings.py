@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from tasks.core.delivery import DeliverySettings
 from tasks.core.section import Section
+from tasks.core.security.settings import ScannerSettings, SecuritySettings, WaiverSettings
 
 
 class SettingsRefused(Exception):
@@ -135,6 +136,9 @@ class Settings(Section):
     checks: Mapping[str, CheckSettings] = Field(default_factory=dict)
     codecov: CodecovSettings = Field(default_factory=CodecovSettings)
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)
+    security: SecuritySettings = Field(default_factory=SecuritySettings)
+    scanners: Mapping[str, ScannerSettings] = Field(default_factory=dict)
+    waivers: tuple[WaiverSettings, ...] = Field((), description="findings that are accepted by an owner until a date")
 
 
 def read_settings(files: Mapping[str, str], overrides: Iterable[str] = ()) -> Settings:

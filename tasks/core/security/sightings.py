@@ -6,6 +6,12 @@ sighting never holds a secret's value: its leak is told by a fingerprint, and it
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
+
+from pydantic import ConfigDict
+
+# What a kept sighting is read back with: its subjects are told apart by the fields they have.
+_EXACT = ConfigDict(extra="forbid")
 
 
 class Category(StrEnum):
@@ -65,6 +71,8 @@ class Spot:
 class Advisory:
     """A published vulnerability in a package; `ids` are its own name and all its aliases (CVE, GHSA, PYSEC, OSV)."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+
     ecosystem: str
     package: str
     version: str
@@ -76,12 +84,16 @@ class Advisory:
 class Flaw:
     """A weakness in the target's own code; `cwes` like CWE-78, empty where the rule names none."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+
     cwes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leak:
     """A secret where it should not be; `fingerprint` is what is kept in place of its value."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
 
     fingerprint: str
     kind: str
@@ -90,6 +102,8 @@ class Leak:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misconfiguration:
     """A resource that is set up badly; `resource` is its address, for instance Deployment.default.web."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
 
     resource: str
 
