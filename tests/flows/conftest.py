@@ -7,6 +7,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -26,15 +27,26 @@ from tests.adapters.real_git import git
 _ON_THE_WAY = ("", "Scheduled", "Pending", "Running")
 
 
+_server = ExitStack()
+
+
 @pytest.fixture(scope="session")
-def _prefect() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=60):
-        yield
-    _collect_sockets()
+def _prefect() -> None:
+    _server.enter_context(prefect_test_harness(server_startup_timeout=60))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """The server ends with the last test of a flow, not with the last of all, whose warnings would be for others."""
+    yield
+    if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
+        _server.close()
+        _collect_sockets()
 
 
 def pytest_sessionfinish() -> None:
     """The event loop of the session has ended only now."""
+    _server.close()
     _collect_sockets()
 
 
