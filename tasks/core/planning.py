@@ -22,7 +22,7 @@ def make_plan(discovery: Discovery, settings: Settings) -> Plan:
     """The plan of a target, each check with the configuration's word on it. Raises SettingsRefused."""
     environments, checks = plan_backends(discovery, settings)
     node_environments, node_checks = plan_frontends(discovery, settings)
-    found = [*checks, *node_checks, *_images(discovery.images, settings), *_troubles(discovery.troubles)]
+    found = [*checks, *node_checks, *image_checks(discovery.images, settings), *_troubles(discovery.troubles)]
     own = _own_checks(settings, known=found)
     decided = [_with_settings(check, settings) for check in [*found, *own]]
     used = {check.environment for check in decided if check.settled is None}
@@ -45,7 +45,8 @@ def _listed(places: list[str]) -> str:
     return ", ".join(places[:_SHOWN]) + more
 
 
-def _images(images: Iterable[Image], settings: Settings) -> list[PlannedCheck]:
+def image_checks(images: Iterable[Image], settings: Settings) -> list[PlannedCheck]:
+    """A check for each image found or declared. Raises SettingsRefused for settings of one that is not there."""
     found = {image.name: image for image in images}
     declared = {name: Image(name, chosen.dockerfile, chosen.context or ".") for name, chosen in settings.images.items()}
     unknown = [name for name, image in declared.items() if name not in found and not image.dockerfile]

@@ -6,17 +6,18 @@ there as not covered, so that a report never leaves a reader wondering whether t
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tasks.core.discovery import why_not
 from tasks.core.outcome import Outcome, Verdict
 from tasks.core.plan import matches
+from tasks.core.planning import image_checks
 from tasks.core.projects import Backend, Discovery, Frontend, Image, Manager, joined, parent
 from tasks.core.security.infrastructure_files import infrastructure_of
 from tasks.core.security.pins import Pins, UnreadableLock, pins_of_lock, pins_of_requirements
 from tasks.core.security.scan_plan import PlannedScan, ScanPlan
 from tasks.core.security.scanner import Scan
-from tasks.core.settings import ImageSettings, Settings, SettingsRefused
+from tasks.core.settings import Settings, SettingsRefused
 
 # Absent unless the user brings them, and then a gap that every report opens with; all others Towpath can install.
 WHEN_AVAILABLE = frozenset({"codeql", "safety", "trufflehog"})
@@ -45,11 +46,12 @@ class Found:
 class Circumstances:
     """What a run is about: `available` are the optional scanners that are here, with `missing` how to get the others.
 
-    `base` and `head` are commits; without a base the whole history is read, without a head there is none to read.
+    `lacks_engine` says why images need not be looked at. `base` and `head` are commits; without a base the whole history is read, without a head there is none to read.
     """
 
     available: frozenset[str] = frozenset()
-    missing: Mapping[str, str] = {}
+    missing: Mapping[str, str] = field(default_factory=dict)
+    lacks_engine: str = ""
     base: str = ""
     head: str = ""
     reads_history: bool = True
@@ -78,6 +80,9 @@ def _decided(scan: PlannedScan, settings: Settings, circumstances: Circumstances
     """The scan after the configuration and the machine have been asked about it."""
     if reason := settings.security.disabled.get(scan.scanner):
         outcome = Outcome(Verdict.SKIPPED, f"switched off in the configuration: {reason}", remedy="security.disabled")
+        return replace(scan, settled=outcome, is_uncovered=True)
+    if scan.image and circumstances.lacks_engine and scan.settled is None:
+        outcome = Outcome(Verdict.SKIPPED, circumstances.lacks_engine, remedy="install a container engine")
         return replace(scan, settled=outcome, is_uncovered=True)
     if scan.settled or scan.scanner not in WHEN_AVAILABLE or scan.scanner in circumstances.available:
         return scan
@@ -205,19 +210,19 @@ def _code(found: Found) -> Iterator[PlannedScan]:
 
 
 def _images(images: Iterable[Image], settings: Settings) -> Iterator[PlannedScan]:
-    known = sorted(images, key=lambda image: image.name)
-    if not known:
+    checks = sorted(image_checks(images, settings), key=lambda check: check.id)
+    if not checks:
         yield _nothing("container/trivy-image", "trivy-image", "no Dockerfile here")
-    for image in known:
-        chosen = settings.images.get(image.name, ImageSettings())
-        scan = Scan(options={"image": (image.name,)})
+    for check in checks:
+        name = check.id.rpartition("/")[2]
         yield PlannedScan(
-            id=f"container/trivy-image:{image.name}",
+            id=f"container/trivy-image:{name}",
             scanner="trivy-image",
-            scan=scan,
-            image=image,
-            image_settings=chosen,
-            why=image.dockerfile,
+            scan=Scan(options={"image": (name,)}),
+            settled=check.settled,
+            image=check.image,
+            image_settings=check.image_settings,
+            why=check.image.dockerfile if check.image else "",
         )
 
 
