@@ -1,6 +1,6 @@
 """Every case of every scanner."""
 
-from tests.adapters.scanners import code_cases, dependency_cases, secret_cases
+from tests.adapters.scanners import code_cases, dependency_cases, image_cases, secret_cases
 from tests.adapters.scanners.scan_cases import Case
 
-CASES: tuple[Case, ...] = (*code_cases.CASES, *secret_cases.CASES, *dependency_cases.CASES)
+CASES: tuple[Case, ...] = (*code_cases.CASES, *secret_cases.CASES, *dependency_cases.CASES, *image_cases.CASES)

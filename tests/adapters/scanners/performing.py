@@ -2,10 +2,10 @@
 
 import os
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tasks.adapters.scanners.image_archive import image_archive
 from tasks.core.security.scanner import Scan
 from tests.adapters.scanners.cell import Places, Ran, run, write_files
 from tests.adapters.scanners.installed_scanners import InstalledScanners
@@ -30,7 +30,6 @@ class Surroundings:
 
     advisories: str = ""
     database: Path | None = None
-    images: Mapping[str, Path] | None = None
 
 
 def perform(case: Case, scanners: InstalledScanners, folder: Path, around: Surroundings) -> Ran:
@@ -44,10 +43,17 @@ def perform(case: Case, scanners: InstalledScanners, folder: Path, around: Surro
         scratch=folder / "scratch",
         history=_history(case, folder) if case.commits else None,
         database=around.database if case.scanner.needs_database else None,
-        image=(around.images or {}).get(case.image),
+        image=_image(case, folder),
         tools=tools,
     )
     return run(case.scanner, program, _pointed(case.scan, around), places, has_network=case.scanner.needs_network)
+
+
+def _image(case: Case, folder: Path) -> Path | None:
+    if not case.image_files:
+        return None
+    (folder / "image.tar").write_bytes(image_archive(case.image_files))
+    return folder / "image.tar"
 
 
 def _pointed(scan: Scan, around: Surroundings) -> Scan:

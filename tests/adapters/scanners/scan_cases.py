@@ -42,7 +42,7 @@ class Case:
     skipped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     service: str = ""
-    image: str = ""
+    image_files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
