@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tasks.adapters.scanners.image_archive import DEBIAN_FILES, python_package
+from tasks.adapters.scanners.image_archive import BAIT_FILES
 from tasks.adapters.scanners.report_shapes import expected_shape, json_report, severity, unique
 from tasks.core.security.scanner import DATABASE, IMAGE, SCRATCH, TARGET, Bait, Origin, Scan, Scanner, ScanReading
 from tasks.core.security.sightings import Advisory, Category, Misconfiguration, Rating, Sighting, Spot
@@ -47,9 +47,9 @@ def _offline_but_checks() -> tuple[str, ...]:
     return tuple(word for word in _OFFLINE if word != "--skip-check-update")
 
 
-def download_arguments(repository: str, folder: str, *, insecure: bool = False) -> tuple[str, ...]:
+def database_arguments(folder: str, repository: str, *, is_insecure: bool = False) -> tuple[str, ...]:
     """Fetching the database into `folder`, which then holds db/trivy.db and db/metadata.json; needs the network."""
-    plain = ("--insecure",) if insecure else ()
+    plain = ("--insecure",) if is_insecure else ()
     asked = ("--download-db-only", "--db-repository", repository, *plain)
     return ("image", *asked, *_SILENT, "--cache-dir", folder)
 
@@ -182,7 +182,7 @@ def _misconfiguration(found: Mapping[str, Any], path: str) -> Sighting:
 
 # The files of the image; the runner packs them with image_archive. Its advisories are old, and in every database.
 _IMAGE_BAIT = Bait(
-    files={**DEBIAN_FILES, **python_package("jinja2", "2.4.1")},
+    files=BAIT_FILES,
     scan=Scan(options={"image": ("bait",)}),
     rules=frozenset({"CVE-2022-37434", "CVE-2019-10906", "CVE-2016-10745"}),
 )

@@ -10,6 +10,7 @@ import json
 import tarfile
 from collections.abc import Mapping
 from io import BytesIO
+from pathlib import Path
 
 DEBIAN_FILES: Mapping[str, str] = {
     "etc/os-release": 'ID=debian\nVERSION_ID="12"\nNAME="Debian GNU/Linux"\n',
@@ -28,6 +29,9 @@ def python_package(name: str, version: str) -> Mapping[str, str]:
     return {f"{folder}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n\n"}
 
 
+BAIT_FILES = {**DEBIAN_FILES, **python_package("jinja2", "2.4.1")}
+
+
 def image_archive(files: Mapping[str, str], *, tag: str = "bait:latest") -> bytes:
     """An image of one layer with these files, as `docker save` would write it."""
     layer = _archive({name: text.encode() for name, text in files.items()})
@@ -43,6 +47,12 @@ def image_archive(files: Mapping[str, str], *, tag: str = "bait:latest") -> byte
     name = f"{hashlib.sha256(configuration).hexdigest()}.json"
     manifest = json.dumps([{"Config": name, "RepoTags": [tag], "Layers": ["layer.tar"]}]).encode()
     return _archive({name: configuration, "layer.tar": layer, "manifest.json": manifest})
+
+
+def write_bait_image(place: Path) -> Path:
+    """An image with advisories every database knows, at this place."""
+    place.write_bytes(image_archive(BAIT_FILES))
+    return place
 
 
 def _archive(files: Mapping[str, bytes]) -> bytes:

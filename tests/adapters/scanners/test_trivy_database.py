@@ -11,7 +11,7 @@ import pytest
 from tasks.adapters.scanners.image_advisories import (
     TRIVY_FS,
     TRIVY_IMAGE,
-    download_arguments,
+    database_arguments,
     image_bill_arguments,
     tree_bill_arguments,
 )
@@ -48,7 +48,7 @@ def test_a_pushed_database_is_downloaded_with_its_age(
 ) -> None:
     """Trivy fetches the database from the registry, and keeps beside it when it was published."""
     reference = push_database(registry_address, age=timedelta(days=30))
-    done = run_plainly([trivy[0], *download_arguments(reference, str(tmp_path / "cache"), insecure=True)])
+    done = run_plainly([trivy[0], *database_arguments(str(tmp_path / "cache"), reference, is_insecure=True)])
 
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "cache" / "db" / "trivy.db").stat().st_size > 10_000
@@ -60,7 +60,7 @@ def test_a_database_that_is_not_there_is_a_failure(
     trivy: tuple[str, tuple[Path, ...]], registry_address: str, tmp_path: Path
 ) -> None:
     """A tag the registry does not have ends the download with an error and leaves no database."""
-    arguments = download_arguments(f"{registry_address}/lab/nothing:2", str(tmp_path / "cache"), insecure=True)
+    arguments = database_arguments(str(tmp_path / "cache"), f"{registry_address}/lab/nothing:2", is_insecure=True)
     done = run_plainly([trivy[0], *arguments])
 
     assert done.returncode == 1
