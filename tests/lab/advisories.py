@@ -117,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(posted(self.path, asked, self.advisories))
 
     def do_GET(self) -> None:
-        self._answer(packument(self.path.strip("/"), self.service.address, self.advisories))
+        self._answer(got(self.path.strip("/"), self.service.address, self.advisories))
 
     def log_message(self, *words: object) -> None:
         """What was asked is kept in `asked`; nothing is printed."""
@@ -242,6 +242,14 @@ def _old_record(one: Known, findings: list[dict[str, Any]]) -> dict[str, Any]:
         "cvss": {"score": one.score, "vectorString": one.vector},
         "findings": findings,
     }
+
+
+def got(path: str, address: str, advisories: tuple[Known, ...]) -> dict[str, Any] | None:
+    """A packument, or what Safety asks its vendor's login server for before it reads a database of one's own."""
+    if path == ".well-known/openid-configuration":
+        ends = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+        return {"issuer": address, **{end: f"{address}/{end}" for end in ends}}
+    return {"keys": []} if path == "jwks_uri" else packument(path, address, advisories)
 
 
 def packument(name: str, address: str, advisories: tuple[Known, ...]) -> dict[str, Any] | None:

@@ -2,7 +2,8 @@
 
 from tasks.adapters.scanners.node_advisories import BUN_AUDIT, NPM_AUDIT, PNPM_AUDIT, YARN_AUDIT
 from tasks.adapters.scanners.python_advisories import PIP_AUDIT
-from tasks.core.security.scanner import Scan, Scanner
+from tasks.adapters.scanners.safety_advisories import SAFETY
+from tasks.core.security.scanner import DATABASE, Scan, Scanner
 from tests.adapters.scanners.scan_cases import Answer, Case
 from tests.lab.advisories import Mood
 
@@ -16,6 +17,20 @@ def _python(name: str, answer: Answer, text: str, *, service: str = "", skipped:
         answer=answer,
         scan=Scan(options={"osv_url": ("{advisories}",), "lock": ("uv.lock",)}, files={"requirements.txt": text}),
         rules=frozenset({"PYSEC-2014-8", "PYSEC-2019-217", "PYSEC-2019-220"} if answer is Answer.FINDINGS else ()),
+        service=service,
+        skipped=skipped,
+    )
+
+
+def _safety(name: str, answer: Answer, text: str, *, service: str = "", skipped: tuple[str, ...] = ()) -> Case:
+    options = {"database": (DATABASE,), "login_url": ("{advisories}",), "lock": ("uv.lock",)}
+    rules = {"CVE-2014-1402", "CVE-2016-10745", "CVE-2019-10906"} if answer is Answer.FINDINGS else set[str]()
+    return Case(
+        scanner=SAFETY,
+        name=name,
+        answer=answer,
+        scan=Scan(options=options, files={"requirements.txt": text}),
+        rules=frozenset(rules),
         service=service,
         skipped=skipped,
     )
@@ -65,5 +80,10 @@ CASES = (
         "requests==2.31.0\njinja2==2.4.1; python_version < '3'\n",
         skipped=("jinja2: it was left out without a reason",),
     ),
+    _safety("findings", Answer.FINDINGS, "jinja2==2.4.1\nrequests==2.31.0\n"),
+    _safety("clean", Answer.CLEAN, "Jinja2==3.1.6\nrequests==2.31.0\n"),
+    _safety("empty", Answer.NOTHING, ""),
+    _safety("refused", Answer.BROKEN, "jinja2==2.4.1\n", service=Mood.REFUSES),
+    _safety("no-database", Answer.BROKEN, "jinja2==2.4.1\n", service="no database"),
     *(case for scanner in (NPM_AUDIT, PNPM_AUDIT, YARN_AUDIT, BUN_AUDIT) for case in _node_cases(scanner)),
 )

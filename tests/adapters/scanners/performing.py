@@ -42,7 +42,7 @@ def perform(case: Case, scanners: InstalledScanners, folder: Path, around: Surro
         target=folder / "target",
         scratch=folder / "scratch",
         history=_history(case, folder) if case.commits else None,
-        database=around.database if case.scanner.needs_database else None,
+        database=around.database,
         image=_image(case, folder),
         tools=tools,
     )

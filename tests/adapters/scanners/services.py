@@ -5,28 +5,38 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.core.security.scanner import Scanner
+from tasks.core.security.scanner import DATABASE, Scanner
 from tasks.core.security.sightings import Category
 from tests.adapters.scanners.performing import Surroundings
 from tests.adapters.scanners.scan_cases import Answer, Case
 from tests.lab.advisories import Mood, advising
+from tests.lab.safety_database import write_safety_database
 from tests.lab.trivy_database import write_database
 
 # The options by which the scanners are told where to ask.
-ASKED_AT = {"osv_url": ("{advisories}",), "registry": ("{advisories}",)}
+NO_DATABASE = "no database"
+ASKED_AT = {
+    "osv_url": ("{advisories}",),
+    "registry": ("{advisories}",),
+    "login_url": ("{advisories}",),
+    "database": (DATABASE,),
+}
 
 
 @contextmanager
 def surroundings(case: Case, folder: Path) -> Iterator[Surroundings]:
     """Only what the case's scanner needs is started."""
     if case.scanner.needs_database:
-        yield Surroundings(database=write_database(folder) if case.service != "no database" else None)
+        yield Surroundings(database=write_database(folder) if case.service != NO_DATABASE else None)
         return
     if not case.scanner.needs_network:
         yield Surroundings()
         return
-    with advising(Mood(case.service or Mood.WELL)) as service:
-        yield Surroundings(advisories=service.address)
+    is_safety = case.scanner.name == "safety" and case.service != NO_DATABASE
+    mood = Mood.WELL if case.service == NO_DATABASE else Mood(case.service or Mood.WELL)
+    with advising(mood) as service:
+        database = write_safety_database(folder) if is_safety else None
+        yield Surroundings(advisories=service.address, database=database)
 
 
 def bait_case(scanner: Scanner) -> Case:
