@@ -1,6 +1,13 @@
 """Every case of every scanner."""
 
-from tests.adapters.scanners import code_cases, dependency_cases, image_cases, infrastructure_cases, secret_cases
+from tests.adapters.scanners import (
+    code_cases,
+    dependency_cases,
+    image_cases,
+    infrastructure_cases,
+    own_cases,
+    secret_cases,
+)
 from tests.adapters.scanners.scan_cases import Case
 
 CASES: tuple[Case, ...] = (
@@ -9,4 +16,5 @@ CASES: tuple[Case, ...] = (
     *dependency_cases.CASES,
     *image_cases.CASES,
     *infrastructure_cases.CASES,
+    *own_cases.CASES,
 )

@@ -12,7 +12,8 @@ from tests.adapters.scanners.services import bait_case, surroundings
 
 pytestmark = pytest.mark.network
 
-_SCANNERS = {case.scanner.name: case.scanner for case in CASES}
+# Those that can find something at all: a configuration that is broken on purpose has no bait to take.
+_SCANNERS = {case.scanner.name: case.scanner for case in CASES if case.answer is Answer.FINDINGS}
 _BAITS = [bait_case(scanner) for scanner in _SCANNERS.values() if scanner.bait]
 
 
