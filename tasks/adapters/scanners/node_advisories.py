@@ -19,6 +19,7 @@ from tasks.adapters.scanners.node_locks import (
     yarn_pins,
 )
 from tasks.adapters.scanners.report_shapes import expected_shape, json_report, severity, unique
+from tasks.core.projects import Manager
 from tasks.core.security.scanner import SCRATCH, Bait, Origin, Scan, Scanner, ScanReading
 from tasks.core.security.sightings import Advisory, Category, Rating, Sighting, Spot
 from tasks.core.tools.contract import CLEAN_OR_FINDINGS, Output, Unreadable
@@ -111,6 +112,8 @@ def read_pnpm(output: Output, scan: Scan) -> ScanReading:
 
 def read_yarn(output: Output, scan: Scan) -> ScanReading:
     """A clean audit prints nothing at all, so whatever stands in the log then is a failure."""
+    if scan.first("manager") == Manager.YARN_CLASSIC:
+        raise Unreadable("the lock file of yarn 1 cannot be audited: take yarn 4, or npm's lock file")
     if not output.stdout.strip() and output.log.strip():
         raise Unreadable(f"the audit failed: {output.log.strip().splitlines()[-1][:200]}")
     rows = [json_report(line) for line in output.stdout.splitlines() if line.strip()]

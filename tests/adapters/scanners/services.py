@@ -1,6 +1,6 @@
 """What a case needs around it: the lab's advisory service, Trivy's database, an image."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -39,8 +39,8 @@ def surroundings(case: Case, folder: Path) -> Iterator[Surroundings]:
         yield Surroundings(advisories=service.address, database=database)
 
 
-def bait_case(scanner: Scanner) -> Case:
-    """The scanner's bait as a case."""
+def bait_case(scanner: Scanner, asked: Mapping[str, tuple[str, ...]] | None = None) -> Case:
+    """The scanner's bait as a case, with the options `asked` of the real scan."""
     assert scanner.bait
     bait, is_image = scanner.bait, Category.CONTAINER in scanner.categories
     return Case(
@@ -50,6 +50,6 @@ def bait_case(scanner: Scanner) -> Case:
         files={} if bait.commits or is_image else bait.files,
         image_files=bait.files if is_image else {},
         commits=(dict(bait.files),) if bait.commits else (),
-        scan=replace(bait.scan, options={**ASKED_AT, **bait.scan.options}),
+        scan=replace(bait.scan, options={**ASKED_AT, **(asked or {}), **bait.scan.options}),
         rules=bait.rules,
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.adapters.scanners.catalogue import SCANNERS
 from tests.adapters.scanners.all_cases import CASES
 from tests.adapters.scanners.installed_scanners import InstalledScanners, ScannerMissingError
 from tests.adapters.scanners.performing import perform
@@ -14,7 +15,8 @@ pytestmark = pytest.mark.network
 
 # Those that can find something at all: a configuration that is broken on purpose has no bait to take.
 _SCANNERS = {case.scanner.name: case.scanner for case in CASES if case.answer is Answer.FINDINGS}
-_BAITS = [bait_case(scanner) for scanner in _SCANNERS.values() if scanner.bait]
+_KUBERNETES = bait_case(SCANNERS["checkov"], {"framework": ("kubernetes",)})
+_BAITS = [*(bait_case(scanner) for scanner in _SCANNERS.values() if scanner.bait), _KUBERNETES]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
