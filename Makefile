@@ -19,6 +19,7 @@ $(STAMP): pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Towpath needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	@command -v git >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq git; } || { echo "git is missing: install it and run again"; exit 2; }
 	@command -v npm >/dev/null || echo "node and npm are missing: the frontend checks will be errors until you install Node 20 or newer"
+	@command -v bwrap >/dev/null || [ "$$(uname)" != Linux ] || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq bubblewrap >/dev/null; } || echo "bubblewrap is missing: security scanners will run without isolation until you install it"
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv 2>/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv .venv; } || { echo "python3 -m venv does not work: install python3-venv and run again"; exit 2; }
 	@[ -x $(BIN)/uv ] || { echo "installing uv"; $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; }
 	@echo "installing Towpath's locked dependencies"

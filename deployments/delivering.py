@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deployments.answering import answer
-from deployments.commands.ci import prefect_environment
 from deployments.leaving import QuickExit, without_collections
 from deployments.saying import complain, say
 from deployments.server import ServerUnavailable, ensure_server
+from deployments.target_runs import prefect_environment
 from tasks.adapters.state import state_home, write_atomically
 from tasks.core.approval import ApprovalRequest, Decision
 from tasks.core.outcome import ExitCode

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deployments.answering import answer
-from deployments.commands.ci import prefect_environment
 from deployments.delivering import Prompter
 from deployments.leaving import QuickExit, without_collections
 from deployments.saying import complain, say
 from deployments.server import ServerUnavailable, ensure_server
+from deployments.target_runs import prefect_environment
 from tasks.adapters.demo_repository import DemoFailed, make_repository
 from tasks.adapters.keepers import start_keepers
 from tasks.adapters.load import Tally, read_tally

@@ -151,6 +151,28 @@ def run_ci(chosen: argparse.Namespace, state: Path) -> Ended:
         return run_flow("ci", start, state, display)
 
 
+def run_security(chosen: argparse.Namespace, state: Path) -> Ended:
+    """The security scan under a display until it ends or a signal ends it."""
+    from flows.security import security
+
+    async def start() -> State[Any]:
+        run = security(
+            placed(chosen.target),
+            ref=chosen.ref,
+            base=chosen.base,
+            block_on=chosen.block_on,
+            use_cache=not chosen.no_cache,
+            may_lack=chosen.allow_missing,
+            overrides=chosen.set,
+            watch_production=chosen.production,
+            return_state=True,
+        )
+        return cast("State[Any]", await cast("Any", run))
+
+    with make_display(is_plain=chosen.plain, title="Security") as display:
+        return run_flow("security", start, state, display)
+
+
 def run_flow(
     name: str, start: Start, state: Path, display: Display, *, idle: Callable[[], None] | None = None
 ) -> Ended:

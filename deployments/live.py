@@ -37,12 +37,12 @@ class Display(Protocol):
 
 
 @contextmanager
-def make_display(*, is_plain: bool) -> Iterator[Display]:
+def make_display(*, is_plain: bool, title: str = "CI") -> Iterator[Display]:
     console = Console()
     if is_plain or not console.is_terminal:
         yield LineDisplay()
         return
-    table = TableDisplay(console)
+    table = TableDisplay(console, title)
     with Live(get_renderable=table.render, console=console, refresh_per_second=8, transient=True):
         yield table
     table.conclude()
@@ -65,8 +65,9 @@ class LineDisplay:
 class TableDisplay:
     """For people: every check with its state, redrawn a few times a second."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, title: str) -> None:
         self._console = console
+        self._title = title
         self._lock = threading.Lock()
         self._planned: tuple[PlannedCheck, ...] = ()
         self._started: dict[str, float] = {}
@@ -81,7 +82,8 @@ class TableDisplay:
                 case RunStarted():
                     self._run = event
                 case Planned():
-                    self._planned = tuple(sorted(event.plan.checks, key=lambda check: check.id))
+                    known = {check.id: check for check in (*self._planned, *event.plan.checks)}
+                    self._planned = tuple(known[name] for name in sorted(known))
                 case Preparing():
                     self._prepare(event)
                 case CheckStarted():
@@ -101,7 +103,7 @@ class TableDisplay:
         with self._lock:
             rows = [self._row(check) for check in self._planned]
             waits = [f"installing {name} ({time.monotonic() - at:.0f} s)" for name, at in self._preparing.items()]
-            head = Text(f"CI  {self._run.url}" if self._run else "CI  starting", style="dim")
+            head = Text(f"{self._title}  {self._run.url if self._run else 'starting'}", style="dim")
         table = _table(rows)
         return Group(head, table, *[Text(wait, style="cyan") for wait in waits])
 

@@ -247,6 +247,8 @@ def _worker_environment(state: Path, address: ServerAddress, root: Path) -> dict
         "PYTHONUNBUFFERED": "1",
         "TOWPATH_HOME": str(state),
         "TOWPATH_ROOT": str(root),
+        # NOTE: when it is night is told by the schedules of prefect.yaml, in this zone.
+        "TOWPATH_TIMEZONE": os.environ.get("TOWPATH_TIMEZONE", "UTC"),
     }
 
 

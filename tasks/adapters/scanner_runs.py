@@ -15,14 +15,15 @@ from pathlib import Path
 from tasks.adapters.allowed_variables import clean_environment
 from tasks.adapters.confinement import Most, Room, bounded, confined, means, translated
 from tasks.adapters.examination import finished_of
-from tasks.adapters.process import Command, Completion, Need, run
+from tasks.adapters.process import Bounds, Command, Completion, Ending, Need, run
 from tasks.adapters.scanner_programs import ScannerProgram
 from tasks.adapters.scratch import scratch_folder
-from tasks.core.conclusion import Finished
+from tasks.core.conclusion import Finished, telling
+from tasks.core.outcome import Outcome, Verdict
 from tasks.core.security.believing import Belief, believe
 from tasks.core.security.scanner import DATABASE, HISTORY, IMAGE, SCRATCH, TARGET, Scan, Scanner
 from tasks.core.security.sightings import Leak, Sighting
-from tasks.core.tools.contract import Output
+from tasks.core.tools.contract import Output, first_lines
 
 _READABLE_BYTES = 256 << 20
 _LOG_BYTES = 4 << 20
@@ -64,40 +65,62 @@ async def run_scanner(order: ScanOrder) -> Scanned:
     with scratch_folder(order.state) as scratch, bounded(order.most) as bounds, _memory(scratch) as stdout:
         room = _room(order, scratch)
         _furnish(order.scan, order.scanner, scratch)
-        argv, directory, variables = _words(order, room)
-        completion = await run(
-            Command(
-                argv=argv,
-                directory=directory,
-                log=order.log,
-                stdout=stdout,
-                timeout_seconds=order.timeout_seconds,
-                environment=variables,
-                max_output_bytes=order.max_output_bytes,
-                bounds=bounds,
-            )
-        )
-        belief = _read(order, completion, scratch, stdout, room)
+        prepared = await _prepare(order, room, bounds, stdout)
+        if prepared is not None and (prepared.ending is not Ending.EXITED or prepared.exit_code):
+            belief, completion = _unprepared(order, prepared), prepared
+        else:
+            completion = await run(_command(order, order.scanner.arguments(order.scan), room, bounds, stdout))
+            belief = _read(order, completion, scratch, stdout, room)
     return Scanned(_kept(belief, order), completion, means().missing)
+
+
+async def _prepare(order: ScanOrder, room: Room, bounds: Bounds, stdout: Path) -> Completion | None:
+    if order.scanner.prepares is None:
+        return None
+    return await run(_command(order, order.scanner.prepares(order.scan), room, bounds, stdout))
+
+
+def _unprepared(order: ScanOrder, completion: Completion) -> Belief:
+    said = completion.detail or first_lines(telling(completion.tail), 2)
+    outcome = Outcome(Verdict.ERROR, f"{order.scanner.name} could not get ready: {said or completion.exit_code}")
+    return Belief(outcome)
+
+
+def _command(order: ScanOrder, arguments: tuple[str, ...], room: Room, bounds: Bounds, stdout: Path) -> Command:
+    argv, directory, variables = _words(order, arguments, room)
+    return Command(
+        argv=argv,
+        directory=directory,
+        log=order.log,
+        stdout=stdout,
+        timeout_seconds=order.timeout_seconds,
+        environment=variables,
+        max_output_bytes=order.max_output_bytes,
+        bounds=bounds,
+    )
 
 
 def _room(order: ScanOrder, scratch: Path) -> Room:
     places = {HISTORY: order.history, DATABASE: order.database, IMAGE: order.image}
     given = {inside: outside for inside, outside in places.items() if outside is not None}
-    parts = {str(part): part for part in order.program.parts if not _is_system(part)}
-    certificates = _certificates() if order.scanner.needs_network else {}
+    authorities = certificates() if order.scanner.needs_network else {}
     return Room(
-        readable={TARGET: order.tree, **given, **parts, **certificates},
+        readable={TARGET: order.tree, **given, **unsystematic(order.program.parts), **authorities},
         writable={SCRATCH: scratch},
         has_network=order.scanner.needs_network,
     )
+
+
+def unsystematic(parts: tuple[Path, ...]) -> dict[str, Path]:
+    """A program's parts at their own places, but for those that every room has."""
+    return {str(part): part for part in parts if not _is_system(part)}
 
 
 def _is_system(part: Path) -> bool:
     return part.is_relative_to("/usr")
 
 
-def _certificates() -> dict[str, Path]:
+def certificates() -> dict[str, Path]:
     """The certificate authorities the user chose, at their own place."""
     named = [Path(os.environ[name]) for name in _CERTIFICATES if os.environ.get(name)]
     return {str(path): path for path in named if path.exists() and not _is_system(path)}
@@ -113,9 +136,9 @@ def _furnish(scan: Scan, scanner: Scanner, scratch: Path) -> None:
         (scratch / scanner.directory.removeprefix(f"{SCRATCH}/")).mkdir(parents=True, exist_ok=True)
 
 
-def _words(order: ScanOrder, room: Room) -> tuple[tuple[str, ...], Path, dict[str, str]]:
+def _words(order: ScanOrder, arguments: tuple[str, ...], room: Room) -> tuple[tuple[str, ...], Path, dict[str, str]]:
     """Command line, working folder and variables: the room's own, or translated where no room can be made."""
-    argv = (*order.program.argv, *order.scanner.arguments(order.scan))
+    argv = (*order.program.argv, *arguments)
     variables = _variables(order)
     if means().bubblewrap:
         # NOTE: bubblewrap clears what it is given, so that nothing reaches the scanner but these.

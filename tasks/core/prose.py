@@ -6,9 +6,10 @@ def flat(text: str) -> str:
     return " ".join(text.split())
 
 
-def cell(text: str) -> str:
-    """The text as one cell of a Markdown table."""
-    return flat(text).replace("|", "\\|")
+def cell(text: str, limit: int = 0) -> str:
+    """The text as one cell of a Markdown table, cut at `limit` characters where one is given."""
+    line = flat(text)
+    return (f"{line[: limit - 1]}…" if 0 < limit < len(line) else line).replace("|", "\\|").replace("<", "&lt;")
 
 
 def last_line(text: str) -> str:

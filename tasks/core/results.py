@@ -12,11 +12,13 @@ from tasks.core.outcome import Outcome, Verdict, worst
 from tasks.core.tools.contract import Problem, Reading
 
 
-class _Published(BaseModel):
+class Published(BaseModel):
+    """Frozen, and nothing in it that is not described."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Place(_Published):
+class Place(Published):
     """One problem at one place of the target."""
 
     path: str = Field(description="file, relative to the target's root")
@@ -26,7 +28,7 @@ class Place(_Published):
     code: str = Field("", description="the tool's name for the rule")
 
 
-class CheckResult(_Published):
+class CheckResult(Published):
     """How one check ended."""
 
     id: str = Field(description="room and name, for instance backend/ruff")
@@ -51,10 +53,10 @@ class CheckResult(_Published):
         return Outcome(self.verdict, self.reason, remedy=self.remedy)
 
 
-class Report(_Published):
+class Report(Published):
     """How one run ended."""
 
-    flow: Literal["ci"] = Field("ci", description="which flow ran")
+    flow: Literal["ci", "security"] = Field("ci", description="which flow ran")
     target: str = Field(description="path or URL as it was given, without credentials")
     name: str = Field(description="the target's short name")
     revision: str = Field(description="commit, or `uncommitted` where there is none")

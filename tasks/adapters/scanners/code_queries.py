@@ -61,6 +61,7 @@ CODEQL = Scanner(
     exits={0: Meaning.RAN},
     arguments=arguments,
     read=read,
+    prepares=create_arguments,
     version_arguments=("version", "--format=terse"),
     reports=(REPORT,),
     bait=Bait(

@@ -46,7 +46,8 @@ class Found:
 class Circumstances:
     """What a run is about: `available` are the optional scanners that are here, with `missing` how to get the others.
 
-    `lacks_engine` says why images need not be looked at. `base` and `head` are commits; without a base the whole history is read, without a head there is none to read.
+    `lacks_engine` says why images need not be looked at. `base` and `head` are commits; without a base the whole
+    history is read, without a head there is none to read.
     """
 
     available: frozenset[str] = frozenset()
@@ -59,7 +60,7 @@ class Circumstances:
 
 def plan_scans(found: Found, settings: Settings, circumstances: Circumstances) -> ScanPlan:
     """The plan, each scan with the configuration's word on it. Raises SettingsRefused."""
-    scans = [
+    builtin = [
         *_python_dependencies(found, settings),
         *_node_dependencies(found, settings),
         *_lock_files(found),
@@ -67,9 +68,11 @@ def plan_scans(found: Found, settings: Settings, circumstances: Circumstances) -
         *_images(found.discovery.images, settings),
         *_secrets(found, circumstances),
         *_infrastructure(found, settings),
-        *_own(found, settings),
     ]
+    scans = [*builtin, *_own(found, settings)]
     known = {scan.scanner for scan in scans}
+    if taken := next((name for name in settings.scanners if name in {scan.scanner for scan in builtin}), ""):
+        raise SettingsRefused(f"scanners.{taken}: Towpath has a scanner of that name: give yours another one")
     named = [*settings.security.required, *settings.security.disabled]
     if unknown := next((name for name in named if name not in known), ""):
         raise SettingsRefused(f"security: there is no scanner {unknown} (known: {', '.join(sorted(known))})")
@@ -197,7 +200,7 @@ def _code(found: Found) -> Iterator[PlannedScan]:
         config = "pyproject.toml" if "[tool.bandit" in found.contents.get("pyproject.toml", "") else ""
         options = {"config": (config,)} if config else {}
         inputs = (*modules, *((config,) if config else ()))
-        scan = Scan(options=options, files={"empty.ini": "[bandit]\n"})
+        scan = Scan(options=options)
         why = f"{len(modules)} Python files"
         yield PlannedScan(id="code/bandit", scanner="bandit", scan=scan, inputs=inputs, why=why)
     scripts = tuple(path for path in found.files if path.endswith(_SCRIPTS))
@@ -230,7 +233,9 @@ def _secrets(found: Found, circumstances: Circumstances) -> Iterator[PlannedScan
     known = known_secrets(found.contents.get(".secrets.baseline", ""))
     scan = Scan(options={"baseline_hashes": known} if known else {})
     yield PlannedScan(id="secret/detect-secrets", scanner="detect-secrets", scan=scan, why="the tree")
-    yield PlannedScan(id="secret/gitleaks-tree", scanner="gitleaks-tree", why="the tree")
+    ignored = found.contents.get(".gitleaksignore", "")
+    tree = Scan(options={"ignore_file": (ignored,)} if ignored else {})
+    yield PlannedScan(id="secret/gitleaks-tree", scanner="gitleaks-tree", scan=tree, why="the tree")
     for scanner in ("gitleaks-history", "trufflehog"):
         yield _history(scanner, circumstances)
 

@@ -79,9 +79,10 @@ def no_variables(scan: Scan) -> Mapping[str, str]:
 class Scanner:
     """One scanner.
 
-    `package` and `version` are what Towpath installs, locked by hash; `program` the executable's name. `needs_network`
-    gives it the host's network; `credentials` are the only variables of the user it may see. `remedy` says how to get
-    it where Towpath cannot. `reports` are files it leaves in SCRATCH. `directory` is where it starts.
+    `package` and `version` are what Towpath installs, locked by hash; `program` the executable's name. `prepares` is a
+    step before, with the same program, that must exit 0. `needs_network` gives it the host's network; `credentials` are
+    the only variables of the user it may see. `remedy` says how to get it where Towpath cannot. `reports` are files it
+    leaves in SCRATCH. `directory` is where it starts.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Scanner:
     arguments: Callable[[Scan], tuple[str, ...]]
     read: Callable[[Output, Scan], ScanReading]
     variables: Callable[[Scan], Mapping[str, str]] = no_variables
+    prepares: Callable[[Scan], tuple[str, ...]] | None = None
     reports: tuple[str, ...] = ()
     directory: str = TARGET
     needs_network: bool = False

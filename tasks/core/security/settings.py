@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tasks.core.section import Section
 from tasks.core.security.sightings import Category, Severity
@@ -33,6 +33,14 @@ class TrivySettings(Section):
     insecure: bool = Field(False, description="whether that registry speaks plain HTTP, as one on loopback does")
 
 
+class SecurityTabSettings(Section):
+    """GitHub's Security tab; the token is taken from GITHUB_TOKEN and needs security_events: write."""
+
+    upload: bool = Field(False, description="whether the findings of a clean revision are uploaded there")
+    repository: str = Field("", description="owner/name; empty means $GITHUB_REPOSITORY")
+    api: str = Field("https://api.github.com", description="address of the API, of a GitHub Enterprise for instance")
+
+
 class SecuritySettings(Section):
     """The security stage."""
 
@@ -47,7 +55,9 @@ class SecuritySettings(Section):
         Severity.HIGH, description="severity that an unrated finding counts as, since nobody rated it harmless"
     )
     categories: Mapping[Category, CategoryPolicy] = Field(
-        {}, description="policy of one category: dependency, code, container, secret, iac"
+        {Category.SECRET: CategoryPolicy(block_on=Severity.NONE, findings=None)},
+        description="policy of one category: dependency, code, container, secret, iac; unless said otherwise, any "
+        "secret blocks, since no scanner knows how much it opens",
     )
     required: tuple[str, ...] = Field(
         (), description="scanners whose absence is an error, beside those Towpath can install itself"
@@ -71,17 +81,30 @@ class SecuritySettings(Section):
     npm_registry: str = Field("", description="where npm, pnpm, yarn and bun ask; empty means the user's own registry")
     safety_database: str = Field("", description="folder or address of Safety's database; empty means its service")
     trivy: TrivySettings = Field(default_factory=TrivySettings)
+    github: SecurityTabSettings = Field(default_factory=SecurityTabSettings)
+    vex: tuple[str, ...] = Field(
+        ("*.openvex.json", "*.vex.json", ".vex/*.json"), description="patterns of the OpenVEX files that are read"
+    )
     notify_variable: str = Field(
         "TOWPATH_NOTIFY_URL",
         description="environment variable with the address told of a finding newly published against production",
     )
+
+    @field_validator("categories")
+    @classmethod
+    def _secrets_block(cls, given: Mapping[Category, CategoryPolicy]) -> Mapping[Category, CategoryPolicy]:
+        chosen = given.get(Category.SECRET, CategoryPolicy(block_on=None, findings=None))
+        block_on = chosen.block_on or Severity.NONE
+        return {**given, Category.SECRET: CategoryPolicy(block_on=block_on, findings=chosen.findings)}
 
 
 class ScannerSettings(Section):
     """A scanner of your own, under [scanners.NAME]: a command that writes SARIF."""
 
     command: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="program and arguments; no shell")
-    sarif: str = Field("-", description="file it writes, below its working folder; - means standard output")
+    sarif: str = Field(
+        "-", description="file it writes, below the folder that {scratch} in the command stands for; - means stdout"
+    )
     inputs: tuple[str, ...] = Field((), description="patterns of the files it reads; empty means all")
     category: Category = Field(Category.CODE, description="category its findings count in")
     network: bool = Field(False, description="whether it may reach the network")
