@@ -6,7 +6,7 @@ from typing import Any
 from prefect.client.schemas.objects import State, StateType
 from prefect.states import Completed, Failed
 
-from tasks.core.outcome import Verdict
+from tasks.core.outcome import Outcome, Verdict
 from tasks.core.plan import Plan
 from tasks.core.results import CheckResult, Report, gate
 from tasks.opening import run_page
@@ -36,14 +36,19 @@ def conclude_run(place: Workplace, plan: Plan, results: Iterable[CheckResult], *
 
 
 def final_state(report: Report) -> State[Any]:
-    """The state of the flow run: red for a failure, red and named Error where something could not be done."""
-    match report.verdict:
+    """The state of the flow run."""
+    return state_of(Outcome(report.verdict, report.reason))
+
+
+def state_of(outcome: Outcome) -> State[Any]:
+    """Red for a failure, red and named Error where something could not be done."""
+    match outcome.verdict:
         case Verdict.PASSED | Verdict.SKIPPED:
-            return Completed(message=report.reason)
+            return Completed(message=outcome.reason)
         case Verdict.FAILED:
-            return Failed(message=report.reason)
+            return Failed(message=outcome.reason)
         case Verdict.ERROR:
-            return State(type=StateType.FAILED, name="Error", message=report.reason)
+            return State(type=StateType.FAILED, name="Error", message=outcome.reason)
 
 
 def refused(reason: Exception) -> State[Any]:

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from prefect import task
 from prefect.artifacts import acreate_markdown_artifact
@@ -17,6 +17,7 @@ from tasks.adapters.retention import forget_old_results, forget_old_runs
 from tasks.adapters.state import link_or_copy, write_atomically
 from tasks.core.rendering import junit, markdown
 from tasks.core.results import CheckResult, Report
+from tasks.core.security.results import ScanResult
 from tasks.retrying import RETRIED, TemporaryError
 from tasks.workplace import Workplace
 
@@ -28,10 +29,13 @@ async def publish_report(report: Report, place: Workplace) -> None:
     remember(report, place)
     forget_old_runs(place.state, kept=place.settings.run.kept_runs)
     forget_old_results(place.state)
-    key = f"ci-{place.snapshot.name}".lower()
-    await acreate_markdown_artifact(
-        markdown(report), key="".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in key)
-    )
+    await acreate_markdown_artifact(markdown(report), key=artifact_key("ci", place.snapshot.name))
+
+
+def artifact_key(flow: str, name: str) -> str:
+    """In the letters Prefect allows for an artifact's key."""
+    key = f"{flow}-{name}".lower()
+    return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in key)
 
 
 def write_report(report: Report) -> None:
@@ -48,7 +52,10 @@ def remember(report: Report, place: Workplace) -> None:
     record(place.state / "history.sqlite", place.snapshot.source, entries)
 
 
-def keep_files(result: CheckResult, place: Workplace) -> CheckResult:
+_Kept = TypeVar("_Kept", CheckResult, ScanResult)
+
+
+def keep_files(result: _Kept, place: Workplace) -> _Kept:
     """A cached result's log and report files, given a name in this run's folder too."""
     if not result.log:
         return result
