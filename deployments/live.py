@@ -20,8 +20,10 @@ from tasks.core.outcome import Verdict
 from tasks.core.plan import PlannedCheck
 from tasks.core.rendering import in_order
 from tasks.core.results import CheckResult, Report
+from tasks.core.security.report import SecurityReport
 from tasks.watching import CheckEnded, CheckStarted, Event, Planned, Preparing, RunEnded, RunStarted
 
+_SHOWN_FINDINGS = 20
 _LOOKS = {
     Verdict.PASSED: ("✓", "green"),
     Verdict.SKIPPED: ("-", "yellow"),
@@ -177,7 +179,24 @@ def report_lines(report: Report) -> list[str]:
     details = [line for check in blocking for line in _block(check)]
     mark, _ = _LOOKS[report.verdict]
     where = f"report  {report.folder}/report.md", f"run     {report.run}"
-    return [*details, "", f"{mark} {report.verdict}: {report.reason} ({report.seconds:.1f} s)", *where]
+    verdict = f"{mark} {report.verdict}: {report.reason} ({report.seconds:.1f} s)"
+    return [*_gaps(report), *details, *_findings(report), "", verdict, *where]
+
+
+def _gaps(report: Report) -> list[str]:
+    """What nobody looked at, before anything else."""
+    if not isinstance(report, SecurityReport) or not report.not_covered:
+        return []
+    return ["", "not covered:", *[f"    {gap.what}: {gap.why}; {gap.remedy}" for gap in report.not_covered]]
+
+
+def _findings(report: Report) -> list[str]:
+    if not isinstance(report, SecurityReport):
+        return []
+    shown = [each for each in report.findings if each.blocks][:_SHOWN_FINDINGS]
+    lines = [f"    {each.severity:8} {each.id}  {each.location}  {shorten(each.title, 100)}" for each in shown]
+    notes = [f"    {problem}" for problem in report.waiver_problems]
+    return [*(["", "findings that block:", *lines] if lines else []), *(["", "waivers:", *notes] if notes else [])]
 
 
 def _block(check: CheckResult) -> list[str]:

@@ -2,9 +2,12 @@
 
 import argparse
 import asyncio
+import tempfile
+from pathlib import Path
 
 from deployments.saying import say
 from deployments.server import describe
+from tasks.adapters.scanner_surroundings import look_at_scanners
 from tasks.adapters.state import state_home
 from tasks.adapters.surroundings import Finding, look_around
 from tasks.core.outcome import ExitCode
@@ -25,9 +28,14 @@ def run(chosen: argparse.Namespace) -> int:
 
 async def _look(*, is_offline: bool) -> list[Finding]:
     state = state_home()
-    found, status = await asyncio.gather(look_around(state, asks_registries=not is_offline), describe(state))
+    with tempfile.TemporaryDirectory(prefix="towpath-doctor-") as folder:
+        found, scanners, status = await asyncio.gather(
+            look_around(state, asks_registries=not is_offline),
+            look_at_scanners(state, Path(folder), asks_services=not is_offline),
+            describe(state),
+        )
     server = "runs" if status.server.is_running else "does not run; towpath ci and towpath up start it"
-    return [*found, Finding("prefect server", server, is_well=True)]
+    return [*found, *scanners, Finding("prefect server", server, is_well=True)]
 
 
 def _line(finding: Finding) -> str:

@@ -18,9 +18,10 @@ from tasks.adapters.examination import finished_of
 from tasks.adapters.process import Bounds, Command, Completion, Ending, Need, run
 from tasks.adapters.scanner_programs import ScannerProgram
 from tasks.adapters.scratch import scratch_folder
+from tasks.adapters.state import write_atomically
 from tasks.core.conclusion import Finished, telling
 from tasks.core.outcome import Outcome, Verdict
-from tasks.core.security.believing import Belief, believe
+from tasks.core.security.believing import Belief, believe, is_bill
 from tasks.core.security.scanner import DATABASE, HISTORY, IMAGE, SCRATCH, TARGET, Scan, Scanner
 from tasks.core.security.sightings import Leak, Sighting
 from tasks.core.tools.contract import Output, first_lines
@@ -72,6 +73,22 @@ async def run_scanner(order: ScanOrder) -> Scanned:
             completion = await run(_command(order, order.scanner.arguments(order.scan), room, bounds, stdout))
             belief = _read(order, completion, scratch, stdout, room)
     return Scanned(_kept(belief, order), completion, means().missing)
+
+
+async def list_materials(order: ScanOrder, file: Path) -> str:
+    """Write the CycloneDX bill of materials of what was scanned; what kept it from that, empty when nothing did."""
+    if order.scanner.lists_materials is None:
+        return ""
+    listing = replace(order, log=order.log.with_suffix(".materials.log"))
+    with scratch_folder(order.state) as scratch, bounded(order.most) as bounds, _memory(scratch) as stdout:
+        room = _room(listing, scratch)
+        _furnish(order.scan, order.scanner, scratch)
+        done = await run(_command(listing, order.scanner.lists_materials(), room, bounds, stdout))
+        text = _text(stdout)
+    if done.ending is not Ending.EXITED or done.exit_code or not is_bill(text):
+        return f"no bill of materials: {done.detail or first_lines(telling(done.tail), 1) or 'it is not CycloneDX'}"
+    write_atomically(file, text)
+    return ""
 
 
 async def _prepare(order: ScanOrder, room: Room, bounds: Bounds, stdout: Path) -> Completion | None:

@@ -18,7 +18,7 @@ from prefect.logging import get_run_logger
 from tasks.adapters.histories import HistoryRefused
 from tasks.adapters.programs import ProgramMissing
 from tasks.adapters.scanner_programs import ScannerProgram, find_scanner
-from tasks.adapters.scanner_runs import Scanned, ScanOrder, run_scanner
+from tasks.adapters.scanner_runs import Scanned, ScanOrder, list_materials, run_scanner
 from tasks.adapters.scanners.catalogue import scanner_named
 from tasks.adapters.source_lines import with_contexts
 from tasks.adapters.vulnerability_database import Database, DatabaseUnusable
@@ -36,6 +36,7 @@ from tasks.security.furnishing import Furnished, furnish, revision_of
 # Raised when a change of Towpath changes what a scan's result means, so that old results are not believed.
 _SCANS_VERSION = 1
 _TRIES = 2
+_UNREACHABLE = "look whether its service answers from here; security.osv_url and security.npm_registry name another"
 
 
 class ScanTask:
@@ -138,7 +139,14 @@ async def _scanned(order: ScanTask) -> ScanResult:
         if bait.verdict.blocks:
             return _not_done(order, bait)
         scanned = await run_scanner(ready)
-        return with_contexts(_result(order, furnished, scanned, bait), ready.tree)
+        trouble = await list_materials(ready, bill_of(ready.log)) if scanned.belief.reading else ""
+        result = with_contexts(_result(order, furnished, scanned, bait), ready.tree)
+        return result.model_copy(update={"notes": (*result.notes, *filter(None, (trouble,)))})
+
+
+def bill_of(log: Path) -> Path:
+    """Where a scan's bill of materials lies: with the files that a remembered result takes along."""
+    return log.parent.parent / "files" / log.stem / "materials.cdx.json"
 
 
 def _order(order: ScanTask, furnished: Furnished) -> ScanOrder:
@@ -174,12 +182,19 @@ def _inside(scan: Scan) -> Scan:
 
 
 def _not_done(order: ScanTask, outcome: Outcome) -> ScanResult:
-    result = settled_scan(order.planned.id, order.scanner.name, replace(outcome, verdict=Verdict.ERROR))
-    return result.model_copy(update={"version": order.program.label})
+    remedy = outcome.remedy or (_UNREACHABLE if order.scanner.needs_network else "see its log in the run's folder")
+    blocked = Outcome(Verdict.ERROR, outcome.reason, remedy=remedy)
+    result = settled_scan(order.planned.id, order.scanner.name, blocked)
+    log = order.bench.place.log_of(order.planned.id)
+    return result.model_copy(update={"version": order.program.label, "log": str(log) if log.exists() else ""})
 
 
 def _result(order: ScanTask, furnished: Furnished, scanned: Scanned, bait: Outcome) -> ScanResult:
     belief, completion, reading = scanned.belief, scanned.completion, scanned.belief.reading
+    if reading is None:
+        return _not_done(order, belief.outcome).model_copy(
+            update={"log": str(order.bench.place.log_of(order.planned.id))}
+        )
     evidence = {"known finding": bait.reason, **furnished.evidence}
     if order.database is not None:
         evidence["database"] = order.database.said
@@ -196,11 +211,11 @@ def _result(order: ScanTask, furnished: Furnished, scanned: Scanned, bait: Outco
         cpu_seconds=round(completion.cpu_seconds, 3),
         peak_memory_bytes=completion.peak_memory_bytes,
         log=str(order.bench.place.log_of(order.planned.id)),
-        looked_at=reading.looked_at if reading else 0,
-        skipped=(*order.planned.skipped, *furnished.skipped, *(reading.skipped if reading else ())),
-        notes=reading.notes if reading else (),
+        looked_at=reading.looked_at,
+        skipped=(*order.planned.skipped, *furnished.skipped, *reading.skipped),
+        notes=reading.notes,
         evidence=evidence,
-        sightings=reading.sightings if reading else (),
+        sightings=reading.sightings,
     )
 
 

@@ -202,6 +202,7 @@ TRIVY_IMAGE = Scanner(
     arguments=image_arguments,
     read=read_image,
     needs_database=True,
+    lists_materials=image_bill_arguments,
     bait=_IMAGE_BAIT,
 )
 TRIVY_FS = replace(
@@ -210,5 +211,6 @@ TRIVY_FS = replace(
     categories=(Category.DEPENDENCY, Category.INFRASTRUCTURE),
     arguments=tree_arguments,
     read=read_tree,
+    lists_materials=tree_bill_arguments,
     bait=_TREE_BAIT,
 )

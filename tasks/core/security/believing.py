@@ -4,6 +4,7 @@ A scan is done when the exit code is one of the scanner's table, the report can 
 looked at. What it found is not judged here. Anything else is an error, and an error is never "nothing found".
 """
 
+import json
 from dataclasses import dataclass, replace
 
 from tasks.core.conclusion import Finished, telling
@@ -61,6 +62,15 @@ def took_bait(belief: Belief, bait: Bait) -> Outcome:
     wanted = " or ".join(sorted(bait.rules)[:3])
     reason = f"it misses a known finding ({wanted}), so that its silence means nothing"
     return Outcome(Verdict.ERROR, reason, remedy="towpath doctor shows its version and database; update both")
+
+
+def is_bill(text: str) -> bool:
+    """Whether a text is a whole CycloneDX document that lists something."""
+    try:
+        read = json.loads(text)
+        return read["bomFormat"] == "CycloneDX" and isinstance(read["components"], list)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def _error(reason: str, remedy: str = "") -> Belief:

@@ -80,7 +80,8 @@ class Scanner:
     """One scanner.
 
     `package` and `version` are what Towpath installs, locked by hash; `program` the executable's name. `prepares` is a
-    step before, with the same program, that must exit 0. `needs_network` gives it the host's network; `credentials` are
+    step before, with the same program, that must exit 0; `lists_materials` prints a CycloneDX bill of materials of the
+    same input. `needs_network` gives it the host's network; `credentials` are
     the only variables of the user it may see. `remedy` says how to get it where Towpath cannot. `reports` are files it
     leaves in SCRATCH. `directory` is where it starts.
     """
@@ -97,6 +98,7 @@ class Scanner:
     read: Callable[[Output, Scan], ScanReading]
     variables: Callable[[Scan], Mapping[str, str]] = no_variables
     prepares: Callable[[Scan], tuple[str, ...]] | None = None
+    lists_materials: Callable[[], tuple[str, ...]] | None = None
     reports: tuple[str, ...] = ()
     directory: str = TARGET
     needs_network: bool = False
