@@ -7,7 +7,6 @@ from pathlib import Path
 
 from deployments.saying import say
 from deployments.server import describe
-from tasks.adapters.scanner_surroundings import look_at_scanners
 from tasks.adapters.state import state_home
 from tasks.adapters.surroundings import Finding, look_around
 from tasks.core.outcome import ExitCode
@@ -27,6 +26,8 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 async def _look(*, is_offline: bool) -> list[Finding]:
+    from tasks.adapters.scanner_surroundings import look_at_scanners
+
     state = state_home()
     with tempfile.TemporaryDirectory(prefix="towpath-doctor-") as folder:
         found, scanners, status = await asyncio.gather(

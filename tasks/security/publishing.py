@@ -10,10 +10,12 @@ from prefect.cache_policies import NO_CACHE
 from tasks.adapters.code_scanning import SecurityTab, UploadLater, UploadRefused, upload_sarif
 from tasks.adapters.retention import forget_old_results, forget_old_runs
 from tasks.adapters.state import write_atomically
+from tasks.core.outcome import Verdict
 from tasks.core.rendering import junit
 from tasks.core.security.page import security_page
 from tasks.core.security.report import SecurityReport
 from tasks.core.security.sarif_limits import split_sarif
+from tasks.core.security.sightings import Category
 from tasks.reporting import artifact_key, remember
 from tasks.retrying import RETRIED, TemporaryError
 from tasks.workplace import Workplace
@@ -23,7 +25,7 @@ from tasks.workplace import Workplace
 async def publish_security(report: SecurityReport, place: Workplace) -> SecurityReport:
     """Write everything, and hand it on; the report, with what became of that."""
     folder = Path(report.folder)
-    parts = split_sarif(report)
+    parts = split_sarif(report, scanned=scanned_categories(report))
     names = [f"findings{f'.{number}' if number > 1 else ''}.sarif" for number in range(1, len(parts.files) + 1)]
     for name, text in zip(names, parts.files, strict=True):
         write_atomically(folder / name, text)
@@ -38,6 +40,15 @@ async def publish_security(report: SecurityReport, place: Workplace) -> Security
     forget_old_results(place.state)
     await acreate_markdown_artifact(security_page(told), key=artifact_key("security", place.snapshot.name))
     return told
+
+
+def scanned_categories(report: SecurityReport) -> frozenset[Category]:
+    """The categories that were scanned whole: only there is no result a result, by which GitHub closes its alerts."""
+    verdicts: dict[str, set[Verdict]] = {}
+    for check in report.checks:
+        verdicts.setdefault(check.id.partition("/")[0], set()).add(check.verdict)
+    whole = [name for name, found in verdicts.items() if Verdict.ERROR not in found and found != {Verdict.SKIPPED}]
+    return frozenset(Category(name) for name in whole)
 
 
 async def _handed_on(report: SecurityReport, parts: tuple[str, ...], place: Workplace) -> tuple[str, ...]:
