@@ -191,7 +191,10 @@ def test_the_category_decides_the_subject() -> None:
 
 
 def test_what_was_looked_at() -> None:
-    """The files a report lists are what was looked at; a run without a list looked at one thing, and says no more."""
+    """Lines that CodeQL counted, or files that are listed, were looked at; else it was one thing, and that is said."""
+    metrics = [{"ruleId": "py/summary/lines-of-code", "value": 120}, {"ruleId": "py/other", "value": 7}]
+
+    assert read(report(properties={"metricResults": metrics})).looked_at == 120
     assert read(report(artifacts=[{"location": {"uri": "a"}}] * 3)).looked_at == 3
     assert read(report()).looked_at == 1
     assert "does not say how much" in read(report()).notes[0]

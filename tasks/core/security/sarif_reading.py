@@ -65,13 +65,19 @@ def _read_run(run: Json, scanner: str, category: Category) -> ScanReading:
     hidden = [result for result in results if _is_suppressed(result)]
     shown = [result for result in results if not _is_suppressed(result)] if hidden else results
     reader = _Reader(run, scanner, category)
-    artifacts = run.get("artifacts") or ()
-    looked_at = len(artifacts)
+    looked_at = _looked_at(run)
     return ScanReading(
         sightings=tuple(sighting for result in shown for sighting in reader.sightings(result)),
         looked_at=looked_at or len(reader.places.paths),
         notes=(*_hidden(hidden), *(() if looked_at else ("its report does not say how much it looked at",))),
     )
+
+
+def _looked_at(run: Json) -> int:
+    """Lines of code where CodeQL counted them, else the files that the report lists; 0 where it does not say."""
+    metrics = (run.get("properties") or {}).get("metricResults") or ()
+    lines = [int(one["value"]) for one in metrics if str(one.get("ruleId", "")).endswith("/lines-of-code")]
+    return sum(lines) or len(run.get("artifacts") or ())
 
 
 def _refuse_failed(run: Json) -> None:
