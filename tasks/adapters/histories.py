@@ -5,6 +5,7 @@ that is not whole is refused, since what is not there cannot be said to be clean
 """
 
 import os
+import shutil
 from pathlib import Path
 
 from tasks.adapters import git, locks
@@ -33,7 +34,17 @@ async def history_of(target: str, commit: str, *, base: str, state: Path) -> Pat
                 await git.git("init", "--quiet", "--bare", "--template=", ".", directory=place)
             await git.git("symbolic-ref", "HEAD", HEAD, directory=place)
             wanted = (f"+{commit}:{HEAD}", *((f"+{base}:refs/heads/towpath-base",) if base else ()))
-            bring = ("fetch", "--quiet", "--no-tags", "--force", "--update-head-ok", "--", origin, *wanted)
+            bring = (
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                "--force",
+                "--update-head-ok",
+                "--update-shallow",
+                "--",
+                origin,
+                *wanted,
+            )
             await git.git(*bring, directory=place, has_network=True)
             await _refuse_shallow(place, source, base)
         except GitError as failure:
@@ -54,6 +65,8 @@ async def _repository(directory: Path) -> str:
 async def _refuse_shallow(place: Path, source: str, base: str) -> None:
     is_shallow = await git.line_of("rev-parse", "--is-shallow-repository", directory=place)
     if is_shallow == "true" and not base:
+        # NOTE: a copy that began shallow stays so, also when the clone it came from is whole one day.
+        shutil.rmtree(place, ignore_errors=True)
         shown = git.mask(source)
         raise HistoryRefused(f"{shown} is a shallow clone, its history is not whole: git fetch --unshallow")
 

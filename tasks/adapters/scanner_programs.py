@@ -116,10 +116,11 @@ def _binary(package: str, place: Path) -> Path | None:
 
 
 async def _locked_node(scanner: Scanner, *, state: Path, log: Path) -> ScannerProgram:
-    lock = _LOCKS / scanner.package
+    name = scanner.package.lstrip("@").replace("/", "-")
+    lock = _LOCKS / name
     if not lock.is_dir():
         raise ProgramMissing(InstallTrouble(f"{scanner.program} is not on PATH", scanner.remedy))
-    place = state / "tools" / f"{scanner.package}-{scanner.version}-{file_digest(lock / 'package-lock.json')[:12]}"
+    place = state / "tools" / f"{name}-{scanner.version}-{file_digest(lock / 'package-lock.json')[:12]}"
     steps = (
         ("cp", str(lock / "package.json"), str(lock / "package-lock.json"), str(place)),
         ("npm", "ci", "--no-audit", "--no-fund", "--prefix", str(place)),

@@ -9,6 +9,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.adapters.images import EngineMissing, find_engine
+from tasks.adapters.node_registry import chosen_registry
 from tasks.adapters.scanners.catalogue import SCANNERS
 from tasks.core.discovery import discover
 from tasks.core.projects import Texts
@@ -52,6 +53,7 @@ async def plan_security(
     circumstances = Circumstances(
         available=available,
         missing=missing,
+        npm_registry=chosen_registry(),
         lacks_engine=await _lacks_engine(place, request),
         base=base,
         head=head,

@@ -6,7 +6,7 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,12 +107,12 @@ class Target:
         tables = [f"[checks.{name}]\ncommand = {json.dumps(command)}\n" for name, command in checks.items()]
         self.write({"towpath.toml": "\n".join([*tables, more])})
 
-    async def run(self, **arguments: Any) -> Ran:
+    async def run(self, flow: Callable[..., Any] = ci, **arguments: Any) -> Ran:
         events: list[Event] = []
         token = watcher.set(events.append)
         try:
             target = arguments.pop("target", str(self.folder))
-            state = await cast("Any", ci(target, return_state=True, **arguments))
+            state = await cast("Any", flow(target, return_state=True, **arguments))
         finally:
             watcher.reset(token)
         return Ran(state, events)

@@ -73,11 +73,12 @@ def _ordered(version: str) -> tuple[int, ...]:
 
 @dataclass
 class AdvisoryService:
-    """The running service: what it was asked, and the mood it is in, which a test may change."""
+    """The running service: what it was asked, and its mood and its set, which a test may change."""
 
     port: int = 0
     mood: Mood = Mood.WELL
     asked: list[str] = field(default_factory=list)
+    advisories: tuple[Known, ...] = field(default_factory=known_advisories)
     over: Event = field(default_factory=Event)
 
     @property
@@ -89,7 +90,7 @@ class AdvisoryService:
 def advising(mood: Mood = Mood.WELL) -> Iterator[AdvisoryService]:
     """The service for the length of a test, on a port of its own; one that refuses has nobody at its port."""
     service = AdvisoryService(mood=mood)
-    handler = type("Answering", (_Handler,), {"service": service, "advisories": known_advisories()})
+    handler = type("Answering", (_Handler,), {"service": service})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         service.port = server.server_address[1]
@@ -109,15 +110,14 @@ def advising(mood: Mood = Mood.WELL) -> Iterator[AdvisoryService]:
 
 class _Handler(BaseHTTPRequestHandler):
     service: AdvisoryService
-    advisories: tuple[Known, ...]
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         asked = json.loads(gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body or b"{}")
-        self._answer(posted(self.path, asked, self.advisories))
+        self._answer(posted(self.path, asked, self.service.advisories))
 
     def do_GET(self) -> None:
-        self._answer(got(self.path.strip("/"), self.service.address, self.advisories))
+        self._answer(got(self.path.strip("/"), self.service.address, self.service.advisories))
 
     def log_message(self, *words: object) -> None:
         """What was asked is kept in `asked`; nothing is printed."""

@@ -46,13 +46,14 @@ class Found:
 class Circumstances:
     """What a run is about: `available` are the optional scanners that are here, with `missing` how to get the others.
 
-    `lacks_engine` says why images need not be looked at. `base` and `head` are commits; without a base the whole
-    history is read, without a head there is none to read.
+    `lacks_engine` says why images need not be looked at; `npm_registry` is the user's own. `base` and `head` are
+    commits; without a base the whole history is read, without a head there is none to read.
     """
 
     available: frozenset[str] = frozenset()
     missing: Mapping[str, str] = field(default_factory=dict)
     lacks_engine: str = ""
+    npm_registry: str = ""
     base: str = ""
     head: str = ""
     reads_history: bool = True
@@ -62,7 +63,7 @@ def plan_scans(found: Found, settings: Settings, circumstances: Circumstances) -
     """The plan, each scan with the configuration's word on it. Raises SettingsRefused."""
     builtin = [
         *_python_dependencies(found, settings),
-        *_node_dependencies(found, settings),
+        *_node_dependencies(found, settings.security.npm_registry or circumstances.npm_registry),
         *_lock_files(found),
         *_code(found),
         *_images(found.discovery.images, settings),
@@ -150,15 +151,15 @@ def _requirements(backend: Backend, found: Found) -> list[str]:
     return sorted({*main, *backend.requirements} & found.contents.keys())
 
 
-def _node_dependencies(found: Found, settings: Settings) -> Iterator[PlannedScan]:
+def _node_dependencies(found: Found, registry: str) -> Iterator[PlannedScan]:
     by_root = {frontend.root: frontend for frontend in reversed(found.discovery.frontends)}
     if not by_root:
         yield _nothing("dependency/npm-audit", "npm-audit", "no Node project here")
     for root, frontend in sorted(by_root.items()):
-        yield _node_scan(root, frontend, found, settings)
+        yield _node_scan(root, frontend, found, registry)
 
 
-def _node_scan(root: str, frontend: Frontend, found: Found, settings: Settings) -> PlannedScan:
+def _node_scan(root: str, frontend: Frontend, found: Found, registry: str) -> PlannedScan:
     scanner = _NODE_AUDITS[frontend.manager]
     scan_id = _at(f"dependency/{scanner}", root)
     if not frontend.lock:
@@ -169,7 +170,7 @@ def _node_scan(root: str, frontend: Frontend, found: Found, settings: Settings) 
     members = [path for path in found.contents if path.endswith("package.json") and parent(path).startswith(root)]
     kept = [lock, *(members if root == "." else [path for path in members if path.startswith(f"{root}/")])]
     files = {f"project/{_below(path, root)}": found.contents[path] for path in kept if path in found.contents}
-    options = {"lock": (lock,), "registry": (settings.security.npm_registry,), "manager": (str(frontend.manager),)}
+    options = {"lock": (lock,), "manager": (str(frontend.manager),), **({"registry": (registry,)} if registry else {})}
     scan = Scan(options=options, files=files)
     return PlannedScan(id=scan_id, scanner=scanner, scan=scan, inputs=(), why=lock)
 
