@@ -4,7 +4,7 @@ It solves that CodeQL answers in two steps, a database made of the code and the 
 language of which it saw no line of code is no clean answer. It must never build the target: what builds, runs.
 """
 
-from tasks.adapters.scanners.sarif_reports import read_sarif
+from tasks.core.security.sarif_reading import read_sarif
 from tasks.core.security.scanner import SCRATCH, TARGET, Bait, Origin, Scan, Scanner, ScanReading
 from tasks.core.security.sightings import Category
 from tasks.core.tools.contract import Meaning, Output

@@ -6,7 +6,7 @@ the exit codes of the table count, and the report must be there. It must never p
 
 from functools import partial
 
-from tasks.adapters.scanners.sarif_reports import read_sarif
+from tasks.core.security.sarif_reading import read_sarif
 from tasks.core.security.scanner import SCRATCH, Bait, Origin, Scan, Scanner, ScanReading
 from tasks.core.security.settings import ScannerSettings
 from tasks.core.security.sightings import Category
