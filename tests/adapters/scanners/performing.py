@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,12 +33,21 @@ class Surroundings:
     database: Path | None = None
 
 
-def perform(case: Case, scanners: InstalledScanners, folder: Path, around: Surroundings) -> Ran:
-    """The real scanner over a fresh target, history and scratch folder."""
+def perform(
+    case: Case,
+    scanners: InstalledScanners,
+    folder: Path,
+    around: Surroundings,
+    *,
+    plant: Callable[[Path], None] | None = None,
+) -> Ran:
+    """The real scanner over a fresh target, history and scratch folder; `plant` adds to the target what is no text."""
     program, tools = scanners.program(case.scanner)
     for name in ("target", "scratch"):
         (folder / name).mkdir(parents=True)
     write_files(folder / "target", case.files)
+    if plant is not None:
+        plant(folder / "target")
     places = Places(
         target=folder / "target",
         scratch=folder / "scratch",
