@@ -6,18 +6,16 @@ outside bubblewrap: what a case plants may be hostile.
 """
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.adapters.confinement import Room, confined, means
 from tasks.core.security.scanner import DATABASE, HISTORY, IMAGE, SCRATCH, TARGET, Scan, Scanner
 from tasks.core.tools.contract import Output
 
-_SYSTEM = ("lib", "lib64", "bin", "sbin")
-_NEEDED = ("/etc/ssl", "/etc/ld.so.cache", "/etc/alternatives", "/etc/ca-certificates", "/etc/passwd")
 _TIMEOUT_SECONDS = 120.0
 
 
@@ -40,15 +38,18 @@ class Ran:
 
 
 def can_confine() -> bool:
-    return bool(shutil.which("bwrap")) and sys.platform.startswith("linux")
+    return bool(means().bubblewrap)
 
 
 def run(scanner: Scanner, program: str, scan: Scan, places: Places, *, has_network: bool = False) -> Ran:
     """The scanner over these places; the files of the scan are written first, as the runner does."""
     write_files(places.scratch, scan.files)
     (places.scratch / "home").mkdir(exist_ok=True)
-    command = [*_room(scanner, scan, places, has_network=has_network), program, *scanner.arguments(scan)]
-    return _kept(scanner, places, run_plainly(command))
+    variables = {"PATH": "/usr/bin:/bin", "HOME": f"{SCRATCH}/home", "LANG": "C.UTF-8", **scanner.variables(scan)}
+    room = _room(places, has_network=has_network)
+    argv = (program, *scanner.arguments(scan))
+    command = confined(argv, room, directory=scanner.directory, variables=variables)
+    return _kept(scanner, places, run_plainly(list(command)))
 
 
 def run_plainly(command: list[str]) -> subprocess.CompletedProcess[bytes]:
@@ -70,24 +71,8 @@ def _kept(scanner: Scanner, places: Places, done: subprocess.CompletedProcess[by
     return Ran(done.returncode, Output(stdout, log, reports))
 
 
-def _room(scanner: Scanner, scan: Scan, places: Places, *, has_network: bool) -> list[str]:
-    words = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"]
-    words += ["--share-net"] if has_network else []
-    words += ["--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
-    for name in _SYSTEM:
-        words += ["--symlink", f"usr/{name}", f"/{name}"]
-    for name in (*_NEEDED, *(("/etc/resolv.conf", "/etc/hosts") if has_network else ())):
-        words += ["--ro-bind-try", name, name]
-    words += _mounts(places)
-    variables = {"PATH": "/usr/bin:/bin", "HOME": f"{SCRATCH}/home", "LANG": "C.UTF-8", **scanner.variables(scan)}
-    for name, value in variables.items():
-        words += ["--setenv", name, value]
-    return [*words, "--chdir", scanner.directory]
-
-
-def _mounts(places: Places) -> list[str]:
-    inside = {places.target: TARGET, places.history: HISTORY, places.database: DATABASE, places.image: IMAGE}
-    words = [word for real, place in inside.items() if real for word in ("--ro-bind", str(real), place)]
-    for tool in (*places.tools, Path(sys.base_prefix)):
-        words += ["--ro-bind", str(tool), str(tool)]
-    return [*words, "--bind", str(places.scratch), SCRATCH]
+def _room(places: Places, *, has_network: bool) -> Room:
+    inside = {TARGET: places.target, HISTORY: places.history, DATABASE: places.database, IMAGE: places.image}
+    seen = {place: real for place, real in inside.items() if real is not None}
+    tools = {str(tool): tool for tool in (*places.tools, Path(sys.base_prefix)) if not tool.is_relative_to("/usr")}
+    return Room(readable={**seen, **tools}, writable={SCRATCH: places.scratch}, has_network=has_network)
