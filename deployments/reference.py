@@ -23,6 +23,8 @@ from tasks.core.prose import cell
 from tasks.core.records import Gate, Record, Step
 from tasks.core.release import Release
 from tasks.core.results import CheckResult, Place, Report
+from tasks.core.security.findings import Finding, Location, ScannerRating
+from tasks.core.security.report import Gap, SecurityReport
 from tasks.core.settings import Settings, model_within
 from tasks.core.tools.contract import Tool
 
@@ -36,6 +38,7 @@ def pages() -> dict[str, str]:
         "docs/configuration.md": configuration_page(),
         "docs/report.md": report_page(),
         "docs/report.schema.json": json.dumps(Report.model_json_schema(), indent=2) + "\n",
+        "docs/security-report.schema.json": json.dumps(SecurityReport.model_json_schema(), indent=2) + "\n",
         "docs/record.md": record_page(),
         "docs/record.schema.json": json.dumps(Record.model_json_schema(), indent=2) + "\n",
         "docs/tools.md": tools_page(),
@@ -101,6 +104,15 @@ def _bounds(field: FieldInfo) -> str:
     return ", ".join(f"{sign} {bound:g}" for sign, bound in parts if bound is not None)
 
 
+_SECURITY: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("SecurityReport", SecurityReport),
+    ("Gap", Gap),
+    ("Finding", Finding),
+    ("ScannerRating", ScannerRating),
+    ("Location", Location),
+)
+
+
 def report_page() -> str:
     parts = [
         "# The report",
@@ -108,9 +120,10 @@ def report_page() -> str:
         _GENERATED,
         "`towpath ci --json FILE` writes it; a run also keeps it as `report.json` in its folder, beside `report.md`,",
         "`junit.xml`, `logs/` (the full output of every check) and `files/` (reports the tools wrote).",
-        "The JSON Schema is [report.schema.json](report.schema.json). Fields are added, never renamed.",
+        "The JSON Schema is [report.schema.json](report.schema.json). Fields are added, never renamed. `towpath security`",
+        "writes all of it and more ([security-report.schema.json](security-report.schema.json)).",
     ]
-    for title, model in (("Report", Report), ("CheckResult", CheckResult), ("Place", Place)):
+    for title, model in (("Report", Report), ("CheckResult", CheckResult), ("Place", Place), *_SECURITY):
         parts += ["", f"## {title}", "", "| field | meaning |", "|---|---|"]
         parts += [f"| `{name}` | {cell(field.description or '')} |" for name, field in model.model_fields.items()]
     return "\n".join(parts) + "\n"
