@@ -120,8 +120,8 @@ def report_page() -> str:
         _GENERATED,
         "`towpath ci --json FILE` writes it; a run also keeps it as `report.json` in its folder, beside `report.md`,",
         "`junit.xml`, `logs/` (the full output of every check) and `files/` (reports the tools wrote).",
-        "The JSON Schema is [report.schema.json](report.schema.json). Fields are added, never renamed. `towpath security`",
-        "writes all of it and more ([security-report.schema.json](security-report.schema.json)).",
+        "The JSON Schema is [report.schema.json](report.schema.json). Fields are added, never renamed. What `towpath",
+        "security` writes is all of that and more ([security-report.schema.json](security-report.schema.json)).",
     ]
     for title, model in (("Report", Report), ("CheckResult", CheckResult), ("Place", Place), *_SECURITY):
         parts += ["", f"## {title}", "", "| field | meaning |", "|---|---|"]
