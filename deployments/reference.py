@@ -104,7 +104,10 @@ def _bounds(field: FieldInfo) -> str:
     return ", ".join(f"{sign} {bound:g}" for sign, bound in parts if bound is not None)
 
 
-_SECURITY: tuple[tuple[str, type[BaseModel]], ...] = (
+_REPORTS: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("Report", Report),
+    ("CheckResult", CheckResult),
+    ("Place", Place),
     ("SecurityReport", SecurityReport),
     ("Gap", Gap),
     ("Finding", Finding),
@@ -123,7 +126,7 @@ def report_page() -> str:
         "The JSON Schema is [report.schema.json](report.schema.json). Fields are added, never renamed. What `towpath",
         "security` writes is all of that and more ([security-report.schema.json](security-report.schema.json)).",
     ]
-    for title, model in (("Report", Report), ("CheckResult", CheckResult), ("Place", Place), *_SECURITY):
+    for title, model in _REPORTS:
         parts += ["", f"## {title}", "", "| field | meaning |", "|---|---|"]
         parts += [f"| `{name}` | {cell(field.description or '')} |" for name, field in model.model_fields.items()]
     return "\n".join(parts) + "\n"
