@@ -72,8 +72,8 @@ def _words(folder: Path) -> Iterator[list[str]]:
     shutil.copytree(ROOT / "examples" / "shop", shop)
     (shop / "infra").mkdir()
     (shop / "infra" / "main.tf").write_text(_TERRAFORM)
-    for words in (("init", "-q"), ("add", "-A"), ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "one")):
-        subprocess.run(["git", *words], cwd=shop, check=True)
+    for step in ("init -q", "add -A", "-c user.name=a -c user.email=a@b commit -qm one"):
+        subprocess.run(["git", *step.split()], cwd=shop, check=True)
     with advising() as advisories, registry(folder / "registry") as address:
         chosen = {
             "security.osv_url": advisories.address,

@@ -210,7 +210,19 @@ def _read(order: ScanOrder, completion: Completion, scratch: Path, stdout: Path,
         _inside(_text(order.log, _LOG_BYTES), room),
         {name: _inside(_text(path), room) for name, path in reports.items() if _is_plain_file(path)},
     )
-    return believe(order.scanner, finished_of(completion), output, order.scan)
+    return believe(order.scanner, _finished(completion), output, order.scan)
+
+
+def _finished(completion: Completion) -> Finished:
+    """How it ended, with the settings of this stage as the way out."""
+    finished = finished_of(completion)
+    match completion.ending:
+        case Ending.TIMED_OUT:
+            return replace(finished, remedy="see its log for where it hangs, or raise security.scan_timeout_seconds")
+        case Ending.SIGNALLED:
+            return replace(finished, remedy="if it wanted more memory than it may have, raise security.memory_bytes")
+        case _:
+            return finished
 
 
 _NO_OUTPUT = Output("", "")

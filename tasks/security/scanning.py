@@ -108,7 +108,12 @@ _REMEMBERED: dict[str, Any] = {
 @task(name="scan", task_run_name="{order.planned.id}", **_REMEMBERED)
 async def run_scan(order: ScanTask) -> ScanResult | State[ScanResult]:
     """What one scanner saw; red where it could not be done."""
-    result = await _scanned(order)
+    try:
+        result = await _scanned(order)
+    except OSError as full:
+        reason = f"{full.filename or order.bench.place.state} could not be written: {full.strerror or full}"
+        remedy = "free some space, or set TOWPATH_HOME to a place that can be written"
+        result = _not_done(order, Outcome(Verdict.ERROR, reason, remedy=remedy))
     logger = get_run_logger()
     logger.info("%s: %s", "done" if result.verdict is Verdict.PASSED else result.verdict, result.reason)
     for line in (*result.skipped, *result.notes):
@@ -130,8 +135,11 @@ async def _scanned(order: ScanTask) -> ScanResult:
     async with AsyncExitStack() as held:
         try:
             furnished = await furnish(held, planned, bench)
-        except (HistoryRefused, ProgramMissing) as refused:
-            return _not_done(order, Outcome(Verdict.ERROR, str(refused), remedy=getattr(refused, "remedy", "")))
+        except HistoryRefused as refused:
+            return _not_done(order, Outcome(Verdict.ERROR, str(refused)))
+        except ProgramMissing as missing:
+            outcome = Outcome(Verdict.ERROR, missing.trouble.reason, remedy=missing.trouble.remedy)
+            return _not_done(order, outcome)
         if furnished.outcome is not None:
             return _not_done(order, furnished.outcome)
         ready = _order(order, furnished)

@@ -29,7 +29,10 @@ def believe(scanner: Scanner, finished: Finished, output: Output, scan: Scan) ->
         known = "" if finished.exit_code in scanner.exits else ", an exit code it is not known for"
         # NOTE: never what stands on standard output: with some scanners that is where the secrets are.
         said = first_lines(telling(output.log)) or "it said nothing"
-        return _error(f"{scanner.name} broke (exit code {finished.exit_code}{known}): {said}")
+        # NOTE: a shell and bubblewrap tell a signal by 128 and its number; that of want of memory is 9.
+        remedy = "if it wanted more memory or time than it may have, raise security.memory_bytes or its seconds"
+        words = f"{scanner.name} broke (exit code {finished.exit_code}{known}): {said}"
+        return _error(words, remedy if finished.exit_code > 128 else "")
     try:
         reading = scanner.read(output, scan)
     except Unreadable as unreadable:
