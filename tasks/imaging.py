@@ -52,13 +52,13 @@ async def order_image(check: PlannedCheck, place: Workplace, *, may_lack_engine:
     """Look for an engine and name what the result depends on; without an engine nothing may be remembered."""
     engine = await find_engine(place.log_of(f"engine-{check.id}"))
     if isinstance(engine, Engine):
-        await _sweep_once(place)
+        await sweep_once(place)
     settings = check.image_settings or ImageSettings()
     key = place.image_key(check, settings) if use_cache and isinstance(engine, Engine) else ""
     return ImageOrder(check=check, place=place, engine=engine, may_lack_engine=may_lack_engine, key=key)
 
 
-async def _sweep_once(place: Workplace) -> None:
+async def sweep_once(place: Workplace) -> None:
     """Remove what runs that were killed have left in the engine, once per run."""
     if not place.has_swept_engine:
         place.has_swept_engine = True

@@ -17,6 +17,7 @@ from tasks.core.outcome import Outcome, Verdict
 from tasks.core.security.scan_plan import PlannedScan
 from tasks.core.security.scanner import Scan
 from tasks.core.settings import ImageSettings
+from tasks.imaging import sweep_once
 from tasks.security.bench import Bench
 
 
@@ -82,6 +83,7 @@ async def _with_image(held: AsyncExitStack, planned: PlannedScan, bench: Bench, 
     engine = await bench.once("engine", lambda: find_engine(bench.place.log_of("engine")))
     if isinstance(engine, EngineMissing):
         return Furnished(scan=planned.scan, tree=tree, outcome=_without_engine(engine))
+    await sweep_once(bench.place)
     build = _build(planned, bench, log)
     archive = held.enter_context(scratch_folder(bench.place.state)) / "image.tar"
     try:

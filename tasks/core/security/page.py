@@ -1,12 +1,14 @@
 """The security report for readers: what nobody looked at first, then the findings by category, then the scanners."""
 
 from collections.abc import Iterator
+from datetime import date
 
 from tasks.core.prose import cell
 from tasks.core.rendering import MARKS, in_order
 from tasks.core.security.findings import Finding
 from tasks.core.security.report import SecurityReport
 from tasks.core.security.sightings import Category
+from tasks.core.security.waivers import suggested_waiver
 
 _TITLES = {
     Category.DEPENDENCY: "Dependencies",
@@ -17,6 +19,7 @@ _TITLES = {
 }
 # More rows than anybody reads; the whole list is in report.json and in the SARIF.
 _ROWS = 50
+_SUGGESTED = 3
 
 
 def security_page(report: SecurityReport) -> str:
@@ -29,6 +32,7 @@ def security_page(report: SecurityReport) -> str:
         "",
         f"{report.reason}. Revision `{report.revision[:12]}`{changes}{against}, {report.seconds:.1f} s.",
         *_findings(report),
+        *_waivers(report),
         *_scanners(report),
         *_rest(report),
     ]
@@ -69,6 +73,19 @@ def _row(finding: Finding) -> str:
         f"{finding.status}{f': {cell(finding.why, 120)}' if finding.why else ''}",
     )
     return f"| {' | '.join(parts)} |"
+
+
+def _waivers(report: SecurityReport) -> Iterator[str]:
+    """What a person would write to accept the first findings that block; owner and reason are left to that person."""
+    blocking = [finding for finding in report.findings if finding.blocks][:_SUGGESTED]
+    if blocking:
+        day = date.fromisoformat(report.started[:10])
+        yield from (
+            "",
+            "Mend them; or accept one until a date, with an owner and a reason, in `.towpath/waivers.toml`:",
+            "",
+        )
+        yield from ("```toml", *(suggested_waiver(finding, today=day) for finding in blocking), "```")
 
 
 def _scanners(report: SecurityReport) -> Iterator[str]:
