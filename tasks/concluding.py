@@ -17,22 +17,29 @@ def conclude_run(place: Workplace, plan: Plan, results: Iterable[CheckResult], *
     """The report of a run: the gate's verdict over all its checks; `notes` are told beside the plan's."""
     checks = tuple(results)
     decision = gate(checks)
-    snapshot = place.snapshot
     return Report(
-        target=snapshot.source,
-        name=place.settings.name or snapshot.name,
-        revision=snapshot.revision,
-        dirty=snapshot.is_dirty,
+        **facts_of(place),
         verdict=decision.verdict,
         reason=decision.reason,
-        seconds=round(place.seconds(), 3),
-        started=place.started.isoformat(timespec="seconds"),
-        run=run_page(place.run_id),
-        folder=str(place.folder),
-        overrides=place.overrides,
         notes=(*plan.notes, *notes),
         checks=checks,
     )
+
+
+def facts_of(place: Workplace) -> dict[str, Any]:
+    """What every report says of its run and its target, whatever was found."""
+    snapshot = place.snapshot
+    return {
+        "target": snapshot.source,
+        "name": place.settings.name or snapshot.name,
+        "revision": snapshot.revision,
+        "dirty": snapshot.is_dirty,
+        "seconds": round(place.seconds(), 3),
+        "started": place.started.isoformat(timespec="seconds"),
+        "run": run_page(place.run_id),
+        "folder": str(place.folder),
+        "overrides": place.overrides,
+    }
 
 
 def final_state(report: Report) -> State[Any]:

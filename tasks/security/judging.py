@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
 from tasks.adapters.snapshots import Snapshot
-from tasks.concluding import state_of
+from tasks.concluding import facts_of, state_of
 from tasks.core.outcome import Outcome, Verdict
 from tasks.core.plan import matches
 from tasks.core.results import CheckResult, gate
@@ -25,7 +25,6 @@ from tasks.core.security.settings import WaiverSettings
 from tasks.core.security.vex import Statement, read_vex
 from tasks.core.security.waivers import in_force, read_waivers
 from tasks.core.settings import SettingsRefused
-from tasks.opening import run_page
 from tasks.retrying import BadInput
 from tasks.workplace import Workplace
 
@@ -79,19 +78,10 @@ async def judge_findings(
     checks = tuple(_check(result, judged, exceptions) for result in results)
     decision = _decision(gate(checks), judged, before)
     await cast("Awaitable[State[Any]]", say_gate(decision, return_state=True))
-    snapshot = place.snapshot
     return SecurityReport(
-        target=snapshot.source,
-        name=place.settings.name or snapshot.name,
-        revision=snapshot.revision,
-        dirty=snapshot.is_dirty,
+        **facts_of(place),
         verdict=decision.verdict,
         reason=decision.reason,
-        seconds=round(place.seconds(), 3),
-        started=place.started.isoformat(timespec="seconds"),
-        run=run_page(place.run_id),
-        folder=str(place.folder),
-        overrides=place.overrides,
         notes=(*plan.notes, *notes),
         checks=checks,
         base=base,
