@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,56 @@ async def test_what_is_published_against_production_is_told(
     assert "CVE-2014-1402" in people.told[-1]["text"]
     assert "v1" in people.told[-1]["text"]
     assert any("1 NEW" in note for note in last.notes)
+
+
+WAIVER = """
+[[waivers]]
+identity = "pypi/pyyaml/CVE-2020-14343"
+owner = "us"
+reason = "not reached"
+expires = {expires}
+"""
+
+
+async def test_findings_are_new_known_or_fixed_against_the_base(target: Target, advisories: AdvisoryService) -> None:
+    """Given a branch that mends one package and adds another, only what it brought is new, and only that blocks."""
+    both = {**vulnerable("2.4.1"), "requirements.txt": "jinja2==2.4.1\nrequests==2.30.0\n"}
+    commit(target, both)
+    git(target.folder, "checkout", "--quiet", "-b", "topic")
+    commit(target, {"requirements.txt": "requests==2.30.0\npyyaml==5.3\n"})
+    ran, report = await scan(target, advisories, base="main", overrides=["security.findings=new"])
+    statuses = {finding.package: (finding.status, finding.blocks) for finding in report.findings}
+    assert statuses == {"pyyaml": ("new", False), "requests": ("known", False)}
+    assert len(report.fixed) == 3
+    assert all(name.startswith("pypi/jinja2/") for name in report.fixed)
+    assert ran.state.type is StateType.COMPLETED
+    _, strict = await scan(target, advisories, base="main", block_on="medium", overrides=["security.findings=new"])
+    assert {finding.package: finding.blocks for finding in strict.findings} == {"pyyaml": True, "requests": False}
+
+
+async def test_a_waiver_accepts_until_its_day(target: Target, advisories: AdvisoryService) -> None:
+    """A waiver in force lets its finding through; one that has expired is reported, and the finding blocks again."""
+    tomorrow, yesterday = (datetime.now(UTC).date() + timedelta(days=days) for days in (1, -1))
+    files = {**vulnerable("99.0"), "requirements.txt": "pyyaml==5.3\n"}
+    commit(target, {**files, ".towpath/waivers.toml": WAIVER.format(expires=tomorrow)})
+    _, accepted = await scan(target, advisories, block_on="high")
+    assert [finding.status for finding in accepted.findings] == ["waived"]
+    assert accepted.verdict is Verdict.PASSED
+    commit(target, {".towpath/waivers.toml": WAIVER.format(expires=yesterday)})
+    _, expired = await scan(target, advisories, block_on="high")
+    assert expired.verdict is Verdict.FAILED
+    assert "expired" in expired.waiver_problems[0]
+
+
+async def test_a_base_that_cannot_be_scanned_decides_nothing(target: Target, advisories: AdvisoryService) -> None:
+    """Given a base whose lock cannot be read, the run is an error: neither all new nor all known."""
+    broken = {"pyproject.toml": '[project]\nname = "shop"\nversion = "1"\n', "app.py": "", "uv.lock": "package = 3\n"}
+    commit(target, {**broken, "towpath.toml": 'name = "shop"\n'})
+    git(target.folder, "checkout", "--quiet", "-b", "topic")
+    commit(target, {"uv.lock": '[[package]]\nname = "jinja2"\nversion = "99.0"\nsource = { registry = "r" }\n'})
+    ran, report = await scan(target, advisories, base="main")
+    assert ran.state.name == "Error"
+    assert "the base could not be scanned" in report.reason
 
 
 async def test_a_waiver_that_cannot_be_read_stops_the_run(target: Target, advisories: AdvisoryService) -> None:
