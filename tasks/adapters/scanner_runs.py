@@ -210,12 +210,13 @@ def _read(order: ScanOrder, completion: Completion, scratch: Path, stdout: Path,
         _inside(_text(order.log, _LOG_BYTES), room),
         {name: _inside(_text(path), room) for name, path in reports.items() if _is_plain_file(path)},
     )
-    return believe(order.scanner, _finished(completion), output, order.scan)
+    return believe(order.scanner, _finished(completion, order.scanner.name), output, order.scan)
 
 
-def _finished(completion: Completion) -> Finished:
-    """How it ended, with the settings of this stage as the way out."""
-    finished = finished_of(completion)
+def _finished(completion: Completion, name: str) -> Finished:
+    """How it ended, told of the scanner and not of its room, with the settings of this stage as the way out."""
+    plain = finished_of(completion)
+    finished = replace(plain, trouble=plain.trouble.replace(means().bubblewrap or name, name))
     match completion.ending:
         case Ending.TIMED_OUT:
             return replace(finished, remedy="see its log for where it hangs, or raise security.scan_timeout_seconds")
