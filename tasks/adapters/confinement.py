@@ -168,6 +168,17 @@ def confined(argv: tuple[str, ...], room: Room, *, directory: str, variables: Ma
     return (*words, "--chdir", directory, "--", *argv)
 
 
+def entered(
+    argv: tuple[str, ...], room: Room, *, directory: str, variables: Mapping[str, str]
+) -> tuple[tuple[str, ...], Path, dict[str, str]]:
+    """Command line, working folder and variables for the room; translated where no room can be made."""
+    if means().bubblewrap:
+        # NOTE: bubblewrap clears what it is given, so that nothing reaches the program but these.
+        return confined(argv, room, directory=directory, variables=variables), Path("/"), {}
+    plain = {name: translated(value, room) for name, value in variables.items()}
+    return tuple(translated(word, room) for word in argv), Path(translated(directory, room)), plain
+
+
 def _system(*, has_network: bool) -> list[str]:
     words = ["--ro-bind", "/usr", "/usr"]
     for place in _SYSTEM:

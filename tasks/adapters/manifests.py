@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.adapters.confinement import Most, Room, bounded, confined, means, translated
+from tasks.adapters.confinement import Most, Room, bounded, entered
 from tasks.adapters.process import Command, Ending, run
 from tasks.adapters.scanner_programs import ScannerProgram, install_locked
 from tasks.adapters.scanner_runs import unsystematic
@@ -43,15 +43,19 @@ async def render_overlay(renderer: Renderer, overlay: str, tree: Path, *, state:
     """The overlay's manifests as YAML. Raises RenderFailed."""
     room = Room(readable={TARGET: tree, **unsystematic(renderer.program.parts)})
     argv = (*renderer.program.argv, *renderer.words, f"{TARGET}/{overlay}" if overlay != "." else TARGET)
-    if means().bubblewrap:
-        argv = confined(argv, room, directory=TARGET, variables={"PATH": "/usr/bin:/bin", "HOME": "/tmp"})  # noqa: S108
-    else:
-        argv = tuple(translated(word, room) for word in argv)
+    variables = {"PATH": "/usr/bin:/bin", "HOME": "/tmp"}  # noqa: S108
+    argv, directory, given = entered(argv, room, directory=TARGET, variables=variables)
     with scratch_folder(state) as scratch, bounded(most) as bounds:
         stdout = scratch / "rendered"
         done = await run(
             Command(
-                argv=argv, directory=Path("/"), log=log, stdout=stdout, timeout_seconds=_RENDER_SECONDS, bounds=bounds
+                argv=argv,
+                directory=directory,
+                log=log,
+                stdout=stdout,
+                timeout_seconds=_RENDER_SECONDS,
+                environment=given,
+                bounds=bounds,
             )
         )
         text = stdout.read_text("utf-8", "replace") if stdout.exists() else ""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tasks.adapters.allowed_variables import clean_environment
-from tasks.adapters.confinement import Most, Room, bounded, confined, means, translated
+from tasks.adapters.confinement import Most, Room, bounded, entered, means
 from tasks.adapters.examination import finished_of
 from tasks.adapters.process import Bounds, Command, Completion, Ending, Need, run
 from tasks.adapters.scanner_programs import ScannerProgram
@@ -156,13 +156,7 @@ def _furnish(scan: Scan, scanner: Scanner, scratch: Path) -> None:
 def _words(order: ScanOrder, arguments: tuple[str, ...], room: Room) -> tuple[tuple[str, ...], Path, dict[str, str]]:
     """Command line, working folder and variables: the room's own, or translated where no room can be made."""
     argv = (*order.program.argv, *arguments)
-    variables = _variables(order)
-    if means().bubblewrap:
-        # NOTE: bubblewrap clears what it is given, so that nothing reaches the scanner but these.
-        return confined(argv, room, directory=order.scanner.directory, variables=variables), Path("/"), {}
-    plain = {name: translated(value, room) for name, value in variables.items()}
-    directory = Path(translated(order.scanner.directory, room))
-    return tuple(translated(word, room) for word in argv), directory, plain
+    return entered(argv, room, directory=order.scanner.directory, variables=_variables(order))
 
 
 def _variables(order: ScanOrder) -> dict[str, str]:

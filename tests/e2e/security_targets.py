@@ -59,8 +59,7 @@ def _python_lock(packages: Mapping[str, str]) -> str:
 
 def _node_lock(version: str) -> str:
     root = {"name": "web", "version": "1.0.0", "dependencies": {"lodash": version}}
-    found = {"version": version, "resolved": f"https://registry.npmjs.org/lodash/-/lodash-{version}.tgz"}
-    packages = {"": root, "node_modules/lodash": found}
+    packages = {"": root, "node_modules/lodash": {"version": version}}
     return json.dumps({"name": "web", "version": "1.0.0", "lockfileVersion": 3, "requires": True, "packages": packages})
 
 

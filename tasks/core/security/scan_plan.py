@@ -1,6 +1,5 @@
 """Which scans a run makes, over what, and why; and which it does not make, and what that leaves uncovered."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tasks.core.outcome import Outcome
@@ -40,7 +39,6 @@ class PlannedScan:
     image_settings: ImageSettings | None = None
     overlays: tuple[str, ...] = ()
     manifests: tuple[str, ...] = ()
-    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
