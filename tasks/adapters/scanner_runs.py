@@ -75,10 +75,18 @@ async def run_scanner(order: ScanOrder) -> Scanned:
     return Scanned(_kept(belief, order), completion, means().missing)
 
 
-async def list_materials(order: ScanOrder, file: Path) -> str:
-    """Write the CycloneDX bill of materials of what was scanned; what kept it from that, empty when nothing did."""
+@dataclass(frozen=True)
+class Bill:
+    """How listing materials went: what kept it from that, empty when nothing did."""
+
+    completion: Completion
+    trouble: str = ""
+
+
+async def list_materials(order: ScanOrder, file: Path) -> Bill | None:
+    """Write the CycloneDX bill of materials of what was scanned; None for a scanner that lists none."""
     if order.scanner.lists_materials is None:
-        return ""
+        return None
     listing = replace(order, log=order.log.with_suffix(".materials.log"))
     with scratch_folder(order.state) as scratch, bounded(order.most) as bounds, _memory(scratch) as stdout:
         room = _room(listing, scratch)
@@ -86,9 +94,10 @@ async def list_materials(order: ScanOrder, file: Path) -> str:
         done = await run(_command(listing, order.scanner.lists_materials(), room, bounds, stdout))
         text = _text(stdout)
     if done.ending is not Ending.EXITED or done.exit_code or not is_bill(text):
-        return f"no bill of materials: {done.detail or first_lines(telling(done.tail), 1) or 'it is not CycloneDX'}"
+        said = done.detail or first_lines(telling(done.tail), 1) or "it is not CycloneDX"
+        return Bill(done, f"no bill of materials: {said}")
     write_atomically(file, text)
-    return ""
+    return Bill(done)
 
 
 async def _prepare(order: ScanOrder, room: Room, bounds: Bounds, stdout: Path) -> Completion | None:

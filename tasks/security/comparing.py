@@ -49,7 +49,7 @@ async def open_base(held: AsyncExitStack, place: Workplace, request: SecurityReq
         started=place.started,
         overrides=place.overrides,
     )
-    base.turn = place.turn
+    base.turns, base.places_in_line = place.turns, place.places_in_line
     return Base(commit, base)
 
 

@@ -85,7 +85,7 @@ async def _scan_release(release: Release, place: Workplace, request: SecurityReq
             run_id=place.run_id,
             started=place.started,
         )
-        there.turn = place.turn
+        there.turns, there.places_in_line = place.turns, place.places_in_line
         plan = await plan_security(there, asked, reads_history=False)
         chosen = tuple(scan for scan in plan.scans if scan.id.startswith(("dependency/", "container/")))
         return await run_scans(ScanPlan(chosen, plan.notes), Bench(there, asked), prefix=f"{release.version}: ")

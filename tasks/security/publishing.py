@@ -2,10 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import cast
 
 from prefect import task
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.utilities.annotations import quote
 
 from tasks.adapters.code_scanning import SecurityTab, UploadLater, UploadRefused, upload_sarif
 from tasks.adapters.retention import forget_old_results, forget_old_runs
@@ -21,9 +23,14 @@ from tasks.retrying import RETRIED, TemporaryError
 from tasks.workplace import Workplace
 
 
-@task(name="report", cache_policy=NO_CACHE)
 async def publish_security(report: SecurityReport, place: Workplace) -> SecurityReport:
     """Write everything, and hand it on; the report, with what became of that."""
+    # NOTE: quoted, since Prefect would look for futures in each of a hundred thousand findings.
+    return await _publish(cast("SecurityReport", quote(report)), place)
+
+
+@task(name="report", cache_policy=NO_CACHE)
+async def _publish(report: SecurityReport, place: Workplace) -> SecurityReport:
     folder = Path(report.folder)
     parts = split_sarif(report, scanned=scanned_categories(report))
     names = [f"findings{f'.{number}' if number > 1 else ''}.sarif" for number in range(1, len(parts.files) + 1)]

@@ -18,7 +18,7 @@ from prefect.logging import get_run_logger
 from tasks.adapters.histories import HistoryRefused
 from tasks.adapters.programs import ProgramMissing
 from tasks.adapters.scanner_programs import ScannerProgram, find_scanner
-from tasks.adapters.scanner_runs import Scanned, ScanOrder, list_materials, run_scanner
+from tasks.adapters.scanner_runs import Bill, Scanned, ScanOrder, list_materials, run_scanner
 from tasks.adapters.scanners.catalogue import scanner_named
 from tasks.adapters.source_lines import with_contexts
 from tasks.adapters.vulnerability_database import Database, DatabaseUnusable
@@ -133,6 +133,7 @@ def _may_try_again() -> bool:
 async def _scanned(order: ScanTask) -> ScanResult:
     planned, bench = order.planned, order.bench
     async with AsyncExitStack() as held:
+        await held.enter_async_context(bench.place.turns.taken())
         try:
             furnished = await furnish(held, planned, bench)
         except HistoryRefused as refused:
@@ -147,9 +148,21 @@ async def _scanned(order: ScanTask) -> ScanResult:
         if bait.verdict.blocks:
             return _not_done(order, bait)
         scanned = await run_scanner(ready)
-        trouble = await list_materials(ready, bill_of(ready.log)) if scanned.belief.reading else ""
         result = with_contexts(_result(order, furnished, scanned, bait), ready.tree)
-        return result.model_copy(update={"notes": (*result.notes, *filter(None, (trouble,)))})
+        return _with_bill(result, await list_materials(ready, bill_of(ready.log))) if scanned.belief.reading else result
+
+
+def _with_bill(result: ScanResult, bill: Bill | None) -> ScanResult:
+    """The result with what listing took, which is the scanner's time as well, and what kept it from that."""
+    if bill is None:
+        return result
+    return result.model_copy(
+        update={
+            "notes": (*result.notes, *filter(None, (bill.trouble,))),
+            "seconds": round(result.seconds + bill.completion.seconds, 3),
+            "cpu_seconds": round(result.cpu_seconds + bill.completion.cpu_seconds, 3),
+        }
+    )
 
 
 def bill_of(log: Path) -> Path:

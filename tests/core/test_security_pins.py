@@ -80,4 +80,10 @@ def test_requirements_name_what_they_pin_and_what_they_do_not() -> None:
     assert pins.pinned == (("jinja2", "3.1.2"), ("requests", "2.31.0"))
     assert len(pins.skipped) == 2
     assert any("flask: requirements.txt fixes no version" in said for said in pins.skipped)
-    assert pins.requirements() == "jinja2==3.1.2\nrequests==2.31.0\n"
+    assert pins.requirements() == ("jinja2==3.1.2\nrequests==2.31.0\n",)
+
+
+def test_several_versions_of_a_package_are_files_of_their_own() -> None:
+    """A lock that holds a package in two versions gives two requirements files, which together hold every pin."""
+    pins = Pins((("idna", "3.10"), ("idna", "3.7"), ("jinja2", "3.1.2"), ("numpy", "1.26"), ("numpy", "2.1")))
+    assert pins.requirements() == ("idna==3.10\njinja2==3.1.2\nnumpy==1.26\n", "idna==3.7\nnumpy==2.1\n")

@@ -128,6 +128,14 @@ def test_pins_reach_the_scanner_and_what_is_no_pin_is_skipped() -> None:
     assert scan.skipped == ("forked: installed from git, which no advisory names",)
 
 
+def test_a_forked_lock_is_scanned_whole() -> None:
+    """Two versions of one package are two scans, since an auditor refuses both in one file."""
+    lock = LOCK + LOCK.replace("3.1.2", "3.1.6")
+    scans = [scan for scan in planned({**SHOP, "backend/uv.lock": lock}).scans if scan.scanner == "pip-audit"]
+    assert [scan.id for scan in scans] == ["dependency/pip-audit@backend", "dependency/pip-audit@backend:2"]
+    assert [scan.scan.files["requirements.txt"] for scan in scans] == ["jinja2==3.1.2\n", "jinja2==3.1.6\n"]
+
+
 def test_the_history_is_read_from_the_base_on() -> None:
     """With a base only the commits since are read; where there is no commit, or none between, it says so."""
     scan = named(planned(SHOP, Circumstances(base="aaa", head="bbb")), "secret/gitleaks-history")

@@ -138,11 +138,14 @@ class Stage:
         return Run(said, json.loads(report.read_text()), junit.read_text())
 
     def start_ci(self, target: Path, *words: str | Path) -> Started:
+        return self.start("ci", target, "--plain", "--allow-missing", "docker", *words)
+
+    def start(self, *words: str | Path) -> Started:
         """Begin a run in a process group of its own, as a shell does."""
         output = self.folder / f"output-{time.monotonic_ns()}"
         with output.open("wb") as stream:
             process = subprocess.Popen(
-                [TOWPATH, "ci", target, "--plain", "--allow-missing", "docker", *words],
+                [TOWPATH, *words],
                 env=self._environment(NO_ENGINE),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,

@@ -33,6 +33,7 @@ def own_scanner(name: str, settings: ScannerSettings) -> Scanner:
         reports=(report,) if report else (),
         needs_network=settings.network,
         bait=bait if settings.rules else None,
+        version_arguments=(),
         remedy=f"put {program} on PATH, or change scanners.{name}.command",
     )
 

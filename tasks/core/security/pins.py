@@ -7,6 +7,7 @@ skipped, so that the scan over the rest does not speak for it.
 import re
 import tomllib
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tasks.core.python_projects import normal, table
 
@@ -26,11 +27,19 @@ class Pins:
     pinned: tuple[tuple[str, str], ...] = ()
     skipped: tuple[str, ...] = ()
 
-    def requirements(self) -> str:
-        """As a requirements file."""
-        return "".join(f"{name}=={version}\n" for name, version in self.pinned)
+    def requirements(self) -> tuple[str, ...]:
+        """As requirements files, each with one version of a package: a lock may hold several, for several platforms,
+        and auditors refuse a file that does."""
+        files: list[dict[str, str]] = []
+        for name, version in self.pinned:
+            place = next((file for file in files if name not in file), None)
+            if place is None:
+                files.append(place := {})
+            place[name] = version
+        return tuple("".join(f"{name}=={version}\n" for name, version in file.items()) for file in files or [{}])
 
 
+@lru_cache(maxsize=64)
 def pins_of_lock(path: str, text: str) -> Pins:
     """The pins of a uv.lock, poetry.lock or pdm.lock. Raises UnreadableLock."""
     try:

@@ -112,30 +112,35 @@ def _python_dependencies(found: Found, settings: Settings) -> Iterator[PlannedSc
         if not by_root:
             yield _nothing(f"dependency/{scanner}", scanner, "no Python project here")
         for root, backend in sorted(by_root.items()):
-            yield _python_scan(scanner, root, backend, found, settings)
+            yield from _python_scans(scanner, root, backend, found, settings)
 
 
-def _python_scan(scanner: str, root: str, backend: Backend, found: Found, settings: Settings) -> PlannedScan:
+def _python_scans(scanner: str, root: str, backend: Backend, found: Found, settings: Settings) -> Iterator[PlannedScan]:
     scan_id = _at(f"dependency/{scanner}", root)
     place = backend.lock or next(iter(_requirements(backend, found)), joined(root, "pyproject.toml"))
     try:
         pins = _pins(backend, found)
     except UnreadableLock as broken:
-        return PlannedScan(id=scan_id, scanner=scanner, settled=Outcome(Verdict.ERROR, str(broken)))
+        yield PlannedScan(id=scan_id, scanner=scanner, settled=Outcome(Verdict.ERROR, str(broken)))
+        return
     if pins is None:
         outcome = Outcome(
             Verdict.ERROR,
             f"{place} fixes no versions, so that nothing can be said about what will be installed",
             remedy=f"cd {root} && uv lock",
         )
-        return PlannedScan(id=scan_id, scanner=scanner, settled=outcome)
+        yield PlannedScan(id=scan_id, scanner=scanner, settled=outcome)
+        return
     if not pins.pinned and not pins.skipped:
-        return _nothing(scan_id, scanner, f"{place} names no package")
+        yield _nothing(scan_id, scanner, f"{place} names no package")
+        return
     options = {"lock": (place,), "osv_url": (settings.security.osv_url.rstrip("/"),)}
     if settings.security.safety_database:
         options["database"] = (settings.security.safety_database,)
-    scan = Scan(options=options, files={"requirements.txt": pins.requirements()})
-    return PlannedScan(id=scan_id, scanner=scanner, scan=scan, inputs=(), why=place, skipped=pins.skipped)
+    for number, requirements in enumerate(pins.requirements(), start=1):
+        scan = Scan(options=options, files={"requirements.txt": requirements})
+        named, skipped = (scan_id, pins.skipped) if number == 1 else (f"{scan_id}:{number}", ())
+        yield PlannedScan(id=named, scanner=scanner, scan=scan, inputs=(), why=place, skipped=skipped)
 
 
 def _pins(backend: Backend, found: Found) -> Pins | None:
