@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import available_timezones
 
 from tasks.adapters import daemons, process
 from tasks.adapters.daemons import Daemon
@@ -197,7 +198,7 @@ async def start_worker(state: Path, address: ServerAddress, *, root: Path = ROOT
     """Register every deployment of prefect.yaml, again when it changed, and run a worker for them if none does."""
     places = _Places(state.absolute())
     async with wait_for_lock(places.lock):
-        wanted = f"{address.api_url} {_fingerprint_of(root / 'prefect.yaml')}"
+        wanted = f"{address.api_url} {_fingerprint_of(root / 'prefect.yaml')} {_time_zone()}"
         running = daemons.recorded(places.worker)
         if running is not None and running.url != address.api_url:
             await daemons.stop(places.worker)
@@ -233,6 +234,14 @@ def _fingerprint_of(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
 
 
+def _time_zone() -> str:
+    """The zone that was chosen, else UTC. Raises ServerUnavailable for one that is not known."""
+    zone = os.environ.get("TOWPATH_TIMEZONE") or "UTC"
+    if zone not in available_timezones():
+        raise ServerUnavailable(f"TOWPATH_TIMEZONE: there is no time zone {zone}: name one like Europe/Berlin, or UTC")
+    return zone
+
+
 def _worker_environment(state: Path, address: ServerAddress, root: Path) -> dict[str, str]:
     """The user's own, since flows hand each tool only what it needs, without what a git hook would leave in it."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
@@ -248,7 +257,7 @@ def _worker_environment(state: Path, address: ServerAddress, root: Path) -> dict
         "TOWPATH_HOME": str(state),
         "TOWPATH_ROOT": str(root),
         # NOTE: when it is night is told by the schedules of prefect.yaml, in this zone.
-        "TOWPATH_TIMEZONE": os.environ.get("TOWPATH_TIMEZONE", "UTC"),
+        "TOWPATH_TIMEZONE": _time_zone(),
     }
 
 

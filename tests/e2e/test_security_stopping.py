@@ -13,36 +13,21 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.adapters.real_git import git
+from tests.e2e.own_scanners import make_scanned, sarif
 from tests.e2e.stage import Stage, Started, end, is_alive, until
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 
 GONE_SECONDS = 2.0
-_SARIF = {
-    "version": "2.1.0",
-    "runs": [{"tool": {"driver": {"name": "slow", "rules": []}}, "results": []}],
-}
 # A sleep that a shell waits for, and one in a session of its own, which a group's kill would miss.
-_COMMAND = f"if [ -e hold ]; then setsid sleep 612 & sleep 611; fi; echo '{json.dumps(_SARIF)}'"
-_OTHERS = ("gitleaks-tree", "gitleaks-history", "detect-secrets", "bandit", "trivy-fs")
+_COMMAND = f"if [ -e hold ]; then setsid sleep 612 & sleep 611; fi; echo '{sarif()}'"
 _GROUPS = Path("/sys/fs/cgroup")
 
 
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
     """Two scanners of the user's own, one of which takes its time for as long as the target holds a certain file."""
-    disabled = "\n".join(f'{name} = "not asked here"' for name in _OTHERS)
-    scanners = "\n".join(
-        f'[scanners.{name}]\ncommand = ["sh", "-c", {json.dumps(command)}]\nsarif = "-"\ncategory = "code"\n'
-        for name, command in (("quick", f"echo '{json.dumps(_SARIF)}'"), ("slow", _COMMAND))
-    )
-    place = tmp_path / "target"
-    place.mkdir()
-    (place / "towpath.toml").write_text(f'name = "held"\n[security.disabled]\n{disabled}\n{scanners}')
-    git(place, "init", "-q", "-b", "main")
-    git(place, "add", ".")
-    git(place, "commit", "-q", "-m", "one")
+    place = make_scanned(tmp_path / "target", {"quick": f"echo '{sarif()}'", "slow": _COMMAND})
     (place / "hold").touch()
     return place
 
