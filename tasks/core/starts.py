@@ -1,0 +1,95 @@
+"""Which run of which deployment an event asks for, with which parameters.
+
+Names of deployments are a contract. A run of a pull request carries the key that its later runs carry too, so that an
+older one can be cancelled; a release carries none: releases queue and are never cancelled for one another.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tasks.core.origin import Origin
+
+# What each deployment takes beside its target. `origin` goes to each that knows it by the time of the hand-over.
+_TAKES: Mapping[str, tuple[str, ...]] = {
+    "ci": ("ref", "origin"),
+    "security": ("ref", "base", "origin"),
+    "pr-checks": ("ref", "base", "title", "origin"),
+    "cd": ("ref", "who", "why"),
+    "canary": ("ref", "who", "why"),
+    "production": ("version", "who", "why"),
+}
+RELEASES = frozenset({"cd", "canary", "production"})
+_CHECKING = ("ci", "security", "pr-checks")
+
+
+@dataclass(frozen=True)
+class Start:
+    """One run to start. `cancels` is shared with older runs that it makes pointless, empty for one that must not be
+    cancelled; `moment` orders them, in ISO form, where GitHub tells one."""
+
+    deployment: str
+    parameters: Mapping[str, Any]
+    origin: Origin
+    cancels: str = ""
+    moment: str = ""
+    suffix: str = ""
+
+    @property
+    def key(self) -> str:
+        """What tells it from the other runs of its delivery."""
+        return f"{self.deployment}{self.suffix}"
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        pull_request = (f"pull-request:{self.origin.pull_request}",) if self.origin.pull_request else ()
+        trust = () if self.origin.is_trusted else ("untrusted",)
+        return (f"repository:{self.origin.repository}", *pull_request, *trust)
+
+
+def starts_of(
+    deployments: Sequence[str],
+    target: str,
+    origin: Origin,
+    *,
+    who: str,
+    title: str = "",
+    version: str = "",
+    moment: str = "",
+) -> tuple[Start, ...]:
+    """The runs of one event, each with what its deployment takes."""
+    known: dict[str, Any] = {
+        "ref": origin.commit,
+        "base": origin.base or None,
+        "title": title,
+        "version": version,
+        "who": who,
+        "why": f"GitHub delivery about {origin.repository}",
+        "origin": origin.model_dump(mode="json"),
+    }
+    return tuple(
+        Start(
+            name,
+            {"target": target} | {key: known[key] for key in _TAKES[name] if known[key] is not None},
+            origin,
+            cancels=_cancels(name, origin),
+            moment=moment,
+        )
+        for name in deployments
+    )
+
+
+def _cancels(deployment: str, origin: Origin) -> str:
+    is_of_pull_request = origin.pull_request and deployment not in RELEASES
+    return f"{origin.repository}#{origin.pull_request}:{deployment}".casefold() if is_of_pull_request else ""
+
+
+def deployment_of_check(check: str) -> str:
+    """Which deployment runs a check, from the check's name; a pull request's own checks have names of no deployment."""
+    head = check.replace(":", "/").replace(" ", "/").split("/")[0].casefold().replace("_", "-")
+    return head if head in _CHECKING else "pr-checks"
+
+
+def again(start: Start) -> Start:
+    """The same run once more, believing no earlier result."""
+    return replace(start, parameters={**start.parameters, "use_cache": False}, suffix="-again")
