@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tasks.adapters.code_scanning import SecurityTab, UploadLater, UploadRefused, upload_sarif
+from tests.lab.hub import hub as described_hub
 
 TOKEN = "not-a-token"
 
@@ -123,3 +124,20 @@ def test_nobody_there(hub: Hub) -> None:
     with pytest.raises(UploadLater) as later:
         upload(hub)
     assert TOKEN not in str(later.value)
+
+
+@pytest.mark.network
+def test_the_upload_fits_the_description_of_github() -> None:
+    """The request and the questions after it are ones GitHub's own description allows."""
+    with described_hub() as github:
+        where = SecurityTab(
+            api=github.address,
+            repository="towline/shop",
+            commit="c0ffee" + "0" * 34,
+            ref="refs/heads/main",
+            token=TOKEN,
+        )
+        upload = asyncio.run(upload_sarif(where, '{"version": "2.1.0", "runs": []}', tool="Towpath"))
+        assert github.asked[-1] == ("GET", f"/repos/towline/shop/code-scanning/sarifs/{upload}")
+        assert github.complaints == []
+        assert gzip.decompress(base64.b64decode(github.sarifs[0]["sarif"])).startswith(b'{"version"')
