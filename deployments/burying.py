@@ -11,9 +11,13 @@ from pathlib import Path
 
 from tasks.adapters.approvals import all_pending, withdraw
 from tasks.adapters.flow_runs import ServerBusy, ServerSilent, api_of, bury
+from tasks.adapters.forges import forge_of
 from tasks.adapters.intents import has_intent
 from tasks.adapters.live_runs import live_and_dead
+from tasks.adapters.shown_runs import dead_shown, forget_shown
 from tasks.adapters.state import write_atomically
+from tasks.core.forge.checks import stopped_check
+from tasks.core.forge.words import ForgeLater, ForgeRefused
 from tasks.core.intent import Intent
 
 _KEPT_SECONDS = 3600.0
@@ -46,6 +50,20 @@ async def bury_what_waits(state: Path) -> None:
         except (ServerSilent, OSError, ValueError, KeyError, TypeError):
             pass  # It does not know the run, or nobody ever will: that is no reason to ask for ever.
         path.unlink(missing_ok=True)
+
+
+async def conclude_shown(state: Path) -> None:
+    """Tell the forge of every run it shows as going on whose process is gone; asked again until it has heard it."""
+    for run in dead_shown(state):
+        check = stopped_check(run.flow, run.run_id, run.page, reason="the run's process died", is_cancelled=False)
+        try:
+            async with forge_of(run.origin) as forge:
+                await forge.write_check(run.origin, check)
+        except ForgeLater:
+            continue
+        except ForgeRefused:
+            pass  # It never will take it: that is no reason to ask for ever.
+        forget_shown(state, run.run_id)
 
 
 def withdraw_dead_questions(state: Path) -> None:

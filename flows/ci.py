@@ -12,6 +12,8 @@ from prefect.client.schemas.objects import State
 from pydantic import Field
 
 from tasks.concluding import conclude_run, final_state, refused
+from tasks.core.origin import Origin
+from tasks.core.rendering import markdown
 from tasks.fan_out import run_plan
 from tasks.naming import run_name
 from tasks.opening import open_workplace
@@ -19,6 +21,7 @@ from tasks.preparing import plan_target
 from tasks.reporting import offer_coverage, publish_report
 from tasks.request import CiRequest, MayLack
 from tasks.retrying import PermanentError, TemporaryError
+from tasks.showing import showing
 from tasks.watching import Planned, RunEnded, tell
 
 
@@ -30,6 +33,7 @@ async def ci(
     use_cache: bool = True,
     may_lack: list[MayLack] = [],  # noqa: B006  (Prefect copies defaults, and the form needs a list)
     overrides: list[str] = [],  # noqa: B006
+    origin: Origin | None = None,
 ) -> State[Any]:
     """Take a repository through every check that fits it, and say in one report how it went.
 
@@ -40,6 +44,7 @@ async def ci(
         use_cache: believe earlier results on the same inputs
         may_lack: skip, with a reason, the checks that need these where they are absent
         overrides: settings as key.path=value, over towpath.toml's
+        origin: where on GitHub it comes from; how it goes is shown there
     """
     request = CiRequest(
         target=target,
@@ -50,15 +55,18 @@ async def ci(
         overrides=tuple(overrides),
     )
     async with AsyncExitStack() as held:
+        shown = await held.enter_async_context(showing(origin, "ci"))
         try:
             place = await open_workplace(held, request)
             plan = await plan_target(place)
         except (PermanentError, TemporaryError) as reason:
+            await shown.stop(str(reason), is_cancelled=False)
             return refused(reason)
         tell(Planned(plan))
         results = await run_plan(plan, place, request)
         said = await offer_coverage(place)
         report = conclude_run(place, plan, results, notes=(said,))
         await publish_report(report, place)
+        await shown.end(report, summary=markdown(report))
     tell(RunEnded(report))
     return final_state(report)

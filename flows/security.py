@@ -13,6 +13,8 @@ from prefect.client.schemas.objects import State
 from pydantic import Field
 
 from tasks.concluding import final_state, refused
+from tasks.core.origin import Origin
+from tasks.core.security.page import security_page
 from tasks.naming import run_name
 from tasks.opening import open_workplace
 from tasks.request import MayLack
@@ -25,6 +27,7 @@ from tasks.security.production import look_at_production
 from tasks.security.publishing import publish_security
 from tasks.security.request import SecurityRequest, with_block_on
 from tasks.security.scan_fan_out import run_scans
+from tasks.showing import showing
 from tasks.watching import RunEnded, tell
 
 Level = Literal["critical", "high", "medium", "low", "none"]
@@ -40,6 +43,7 @@ async def security(
     may_lack: list[MayLack] = [],  # noqa: B006  (Prefect copies defaults, and the form needs a list)
     overrides: list[str] = [],  # noqa: B006
     watch_production: bool = False,
+    origin: Origin | None = None,
 ) -> State[Any]:
     """Scan dependencies, code, images, secrets and infrastructure, and say in one list what was found.
 
@@ -52,6 +56,7 @@ async def security(
         may_lack: skip, and say as not covered, the scans that need these where they are absent
         overrides: settings as key.path=value, over towpath.toml's
         watch_production: scan what runs in each environment too, and tell people what is new there
+        origin: where on GitHub it comes from; how it goes is shown there
     """
     request = SecurityRequest(
         target=target,
@@ -63,17 +68,20 @@ async def security(
         watches_production=watch_production,
     )
     async with AsyncExitStack() as held:
+        shown = await held.enter_async_context(showing(origin, "security"))
         try:
             place = await open_workplace(held, request)
             known = await open_base(held, place, request)
             exceptions = read_exceptions(place)
             plan = await plan_security(place, request, base=known.commit)
         except (PermanentError, TemporaryError) as reason:
+            await shown.stop(str(reason), is_cancelled=False)
             return refused(reason)
         bench = Bench(place, request, base=known.commit)
         results, before = await asyncio.gather(run_scans(plan, bench), scan_base(known, request))
         running = await look_at_production(place, request)
         report = await judge_findings(place, plan, results, before, exceptions, base=known.commit, notes=running)
-        report = await publish_security(report, place)
+        report = await publish_security(report, place, origin)
+        await shown.end(report, summary=security_page(report))
     tell(RunEnded(report))
     return final_state(report)

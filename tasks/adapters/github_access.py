@@ -22,7 +22,6 @@ from githubkit.exception import GitHubException, RequestError, RequestFailed
 from tasks.core.forge.patience import retry_seconds
 from tasks.core.forge.words import ForgeLater, ForgeRefused
 
-API = "https://api.github.com"
 _ANSWER_SECONDS = 30.0
 _PER_PAGE = 100
 # GitHub tells at most 3,000 files and 1,000 check runs.
@@ -42,7 +41,7 @@ _REFUSALS = {
 class Access:
     """Who asks: a token, or a GitHub App by its id and private key (PEM)."""
 
-    api: str = API
+    api: str
     token: str = field(default="", repr=False)
     app_id: str = ""
     app_key: str = field(default="", repr=False)

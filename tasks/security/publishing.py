@@ -1,6 +1,7 @@
 """What a security run leaves behind: report, SARIF, bills of materials, the artifact, and GitHub's Security tab."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -10,8 +11,10 @@ from prefect.cache_policies import NO_CACHE
 from prefect.utilities.annotations import quote
 
 from tasks.adapters.code_scanning import SecurityTab, UploadLater, UploadRefused, upload_sarif
+from tasks.adapters.forges import forge_address
 from tasks.adapters.retention import forget_old_results, forget_old_runs
 from tasks.adapters.state import write_atomically
+from tasks.core.origin import Origin
 from tasks.core.outcome import Verdict
 from tasks.core.rendering import junit
 from tasks.core.security.page import security_page
@@ -23,20 +26,20 @@ from tasks.retrying import RETRIED, TemporaryError
 from tasks.workplace import Workplace
 
 
-async def publish_security(report: SecurityReport, place: Workplace) -> SecurityReport:
+async def publish_security(report: SecurityReport, place: Workplace, origin: Origin | None = None) -> SecurityReport:
     """Write everything, and hand it on; the report, with what became of that."""
     # NOTE: quoted, since Prefect would look for futures in each of a hundred thousand findings.
-    return await _publish(cast("SecurityReport", quote(report)), place)
+    return await _publish(cast("SecurityReport", quote(report)), place, origin)
 
 
 @task(name="report", cache_policy=NO_CACHE)
-async def _publish(report: SecurityReport, place: Workplace) -> SecurityReport:
+async def _publish(report: SecurityReport, place: Workplace, origin: Origin | None) -> SecurityReport:
     folder = Path(report.folder)
     parts = split_sarif(report, scanned=scanned_categories(report))
     names = [f"findings{f'.{number}' if number > 1 else ''}.sarif" for number in range(1, len(parts.files) + 1)]
     for name, text in zip(names, parts.files, strict=True):
         write_atomically(folder / name, text)
-    said = await _handed_on(report, parts.files, place)
+    said = await _handed_on(report, parts.files, place, origin)
     bills = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.cdx.json"))
     told = report.model_copy(update={"files": (*names, *bills), "notes": (*report.notes, *parts.left_out, *said)})
     write_atomically(folder / "report.json", told.model_dump_json(indent=2) + "\n")
@@ -58,12 +61,14 @@ def scanned_categories(report: SecurityReport) -> frozenset[Category]:
     return frozenset(Category(name) for name in whole)
 
 
-async def _handed_on(report: SecurityReport, parts: tuple[str, ...], place: Workplace) -> tuple[str, ...]:
+async def _handed_on(
+    report: SecurityReport, parts: tuple[str, ...], place: Workplace, origin: Origin | None
+) -> tuple[str, ...]:
     """Upload to the Security tab where that is wanted; a line that says what became of it."""
     settings = place.settings.security.github
     if not settings.upload:
         return ()
-    tab = security_tab(place, os.environ.get("GITHUB_TOKEN", ""), os.environ.get("GITHUB_REPOSITORY", ""))
+    tab = security_tab(place, origin, os.environ)
     if isinstance(tab, str):
         return (f"GitHub's Security tab: NOT UPLOADED: {tab}",)
     try:
@@ -74,21 +79,28 @@ async def _handed_on(report: SecurityReport, parts: tuple[str, ...], place: Work
     return (f"GitHub's Security tab: {len(parts)} SARIF files processed, for {tab.ref} at {tab.commit[:12]}",)
 
 
-def security_tab(place: Workplace, token: str, repository: str) -> SecurityTab | str:
-    """Where the findings go, or why they cannot go anywhere."""
-    settings, snapshot = place.settings.security.github, place.snapshot
-    named = settings.repository or repository
-    match (bool(token), bool(named), snapshot.is_dirty, snapshot.branch):
+def security_tab(place: Workplace, origin: Origin | None, base: Mapping[str, str]) -> SecurityTab | str:
+    """Where the findings go, or why they cannot go anywhere.
+
+    A run that comes from GitHub goes back where it came from, whatever its configuration names.
+    """
+    token, snapshot = base.get("GITHUB_TOKEN", ""), place.snapshot
+    named = place.settings.security.github.repository or base.get("GITHUB_REPOSITORY", "")
+    repository = origin.repository if origin else named
+    if origin and origin.pull_request:
+        ref = f"refs/pull/{origin.pull_request}/head"
+    else:
+        ref = f"refs/heads/{snapshot.branch}" if snapshot.branch else ""
+    match (bool(token), bool(repository), snapshot.is_dirty, bool(ref)):
         case False, _, _, _:
             return "GITHUB_TOKEN is not set"
         case _, False, _, _:
             return "set security.github.repository to owner/name"
         case _, _, True, _:
             return "the work tree has changes that no commit has"
-        case _, _, _, None:
+        case _, _, _, False:
             return "the revision is on no branch"
-    ref = f"refs/heads/{snapshot.branch}"
-    return SecurityTab(api=settings.api, repository=named, commit=snapshot.revision, ref=ref, token=token)
+    return SecurityTab(api=forge_address(base), repository=repository, commit=snapshot.revision, ref=ref, token=token)
 
 
 @task(name="upload SARIF", cache_policy=NO_CACHE, **RETRIED)

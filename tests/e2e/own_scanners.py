@@ -16,7 +16,7 @@ def sarif(*messages: str) -> str:
     return json.dumps({"version": "2.1.0", "runs": runs})
 
 
-def make_scanned(place: Path, scanners: Mapping[str, str], *, block_on: str = "critical") -> Path:
+def make_scanned(place: Path, scanners: Mapping[str, str], *, block_on: str = "critical", more: str = "") -> Path:
     """A repository at `place` whose scanners are these shell commands, by name."""
     disabled = "\n".join(f'{name} = "not asked here"' for name in _OTHERS)
     tables = "\n".join(
@@ -25,7 +25,7 @@ def make_scanned(place: Path, scanners: Mapping[str, str], *, block_on: str = "c
     )
     place.mkdir()
     (place / "towpath.toml").write_text(
-        f'name = "held"\n[security]\nblock_on = "{block_on}"\n[security.disabled]\n{disabled}\n{tables}'
+        f'name = "held"\n[security]\nblock_on = "{block_on}"\n[security.disabled]\n{disabled}\n{tables}{more}'
     )
     git(place, "init", "-q", "-b", "main")
     git(place, "add", ".")

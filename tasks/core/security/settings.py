@@ -38,7 +38,6 @@ class SecurityTabSettings(Section):
 
     upload: bool = Field(False, description="whether the findings of a clean revision are uploaded there")
     repository: str = Field("", description="owner/name; empty means $GITHUB_REPOSITORY")
-    api: str = Field("https://api.github.com", description="address of the API, of a GitHub Enterprise for instance")
 
 
 class SecuritySettings(Section):

@@ -1,0 +1,113 @@
+"""Showing a run where people review: a check for the run and one for each of its checks, a comment, labels.
+
+It solves that nobody looks into Prefect to see whether a pull request may be merged. It promises that a run which was
+shown as going on is shown as ended, however it ends. A forge that is away must never change how a run ends: what could
+not be shown is a red task and a line in the log.
+"""
+
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
+from prefect.utilities.annotations import quote
+
+from tasks.adapters.forges import forge_of
+from tasks.adapters.shown_runs import ShownRun, forget_shown, remember_shown
+from tasks.adapters.state import state_home
+from tasks.core.forge.checks import checks_of, started_check, stopped_check
+from tasks.core.forge.words import ForgeCheck, ForgeLater, ForgeRefused
+from tasks.core.origin import Origin
+from tasks.core.outcome import Verdict
+from tasks.core.results import Report
+from tasks.opening import current_run_id, run_page
+from tasks.retrying import RETRIED, PermanentError, TemporaryError
+
+_NO_REPORT = "the run ended without a report: see its page"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is shown of a run beside its checks: a comment's text, the labels that fit, and those Towpath may set."""
+
+    comment: str = ""
+    labels: frozenset[str] = frozenset()
+    pool: frozenset[str] = frozenset()
+
+
+class Showing:
+    """Where one run is shown; without an origin it does nothing. No dataclass: Prefect would look into it."""
+
+    def __init__(self, run: ShownRun | None) -> None:
+        self._run = run
+        self.has_ended = run is None
+
+    async def end(self, report: Report, *, summary: str = "", shown: Shown = Shown()) -> None:
+        """Show how it went. Never raises for what the forge does."""
+        if self._run is None:
+            return
+        every = checks_of(report, run_id=self._run.run_id, summary=summary)
+        skipped = {check.id for check in report.checks if check.verdict is Verdict.SKIPPED}
+        # NOTE: a forge takes a skipped check for a success; one that is not there stays what it is.
+        wanted = [check for check in every if not any(check.key.endswith(f"/{name}") for name in skipped)]
+        await _quietly(self._run.origin, (*wanted[1:], wanted[0]), shown)
+        self.close()
+
+    async def stop(self, reason: str, *, is_cancelled: bool) -> None:
+        if self._run is not None and not self.has_ended:
+            run = self._run
+            check = stopped_check(run.flow, run.run_id, run.page, reason=reason, is_cancelled=is_cancelled)
+            await _quietly(run.origin, (check,), Shown())
+            self.close()
+
+    def close(self) -> None:
+        self.has_ended = True
+        if self._run is not None:
+            forget_shown(state_home(), self._run.run_id)
+
+
+@asynccontextmanager
+async def showing(origin: Origin | None, flow: str) -> AsyncIterator[Showing]:
+    """Show that the run goes on, and, when the context ends without a report, that it came to none."""
+    if origin is None:
+        yield Showing(None)
+        return
+    run = ShownRun(current_run_id(), flow, run_page(current_run_id()), origin)
+    remember_shown(state_home(), run)
+    await _quietly(origin, (started_check(flow, run.run_id, run.page),), Shown())
+    shown = Showing(run)
+    try:
+        yield shown
+    except BaseException as failure:
+        is_cancelled = not isinstance(failure, Exception)
+        await shown.stop("the run was cancelled" if is_cancelled else _NO_REPORT, is_cancelled=is_cancelled)
+        raise
+    await shown.stop(_NO_REPORT, is_cancelled=False)
+
+
+async def _quietly(origin: Origin, checks: tuple[ForgeCheck, ...], shown: Shown) -> None:
+    run = show_at_forge(origin, cast("tuple[ForgeCheck, ...]", quote(checks)), shown, return_state=True)
+    state = await cast("Awaitable[State[Any]]", run)
+    if state.is_failed():
+        get_run_logger().warning("NOT SHOWN at %s: %s", origin.repository, state.message)
+
+
+@task(name="show at forge", cache_policy=NO_CACHE, **RETRIED)
+async def show_at_forge(origin: Origin, checks: tuple[ForgeCheck, ...], shown: Shown) -> None:
+    """Raises TemporaryError, which is tried again, and PermanentError, which is not."""
+    try:
+        async with forge_of(origin) as forge:
+            for check in checks:
+                await forge.write_check(origin, check)
+            if shown.comment and origin.pull_request:
+                await forge.write_comment(origin, shown.comment, name="pr")
+            if shown.pool and origin.pull_request:
+                await forge.write_labels(origin, shown.labels, pool=shown.pool)
+    except ForgeLater as later:
+        raise TemporaryError(str(later)) from later
+    except ForgeRefused as refused:
+        raise PermanentError(str(refused)) from refused

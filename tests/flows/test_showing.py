@@ -1,0 +1,122 @@
+"""Runs that come from a forge are shown there: going on, ended, or dead; and a forge that is away changes nothing."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect.client.schemas.objects import StateType
+
+from deployments.burying import conclude_shown
+from flows.ci import ci
+from flows.security import security
+from tasks.adapters.shown_runs import ShownRun, remember_shown
+from tasks.core.origin import Origin
+from tests.adapters.real_git import git
+from tests.e2e.own_scanners import make_scanned, sarif
+from tests.flows.conftest import Target
+from tests.lab.hub import OWNER, REPOSITORY, Fault, Hub, hub
+
+pytestmark = [
+    pytest.mark.network,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+ORIGIN = Origin(repository=f"{OWNER}/{REPOSITORY}", commit="c0ffee" + "0" * 34, is_trusted=True)
+
+
+@pytest.fixture
+def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with hub() as found:
+        monkeypatch.setenv("GITHUB_API_URL", found.address)
+        monkeypatch.setenv("GITHUB_TOKEN", "not-a-token")
+        yield found
+    assert found.complaints == []
+
+
+def shown(github: Hub) -> dict[str, tuple[str, str | None]]:
+    return {run["name"]: (run["status"], run["conclusion"]) for run in github.check_runs}
+
+
+async def test_each_check_is_shown(target: Target, github: Hub) -> None:
+    """A run's check goes on from the beginning and ends with its verdict, and each check that ran is beside it."""
+    target.configure({"good": ["true"], "bad": ["sh", "-c", "echo 'a.py:3:1: E1 wrong'; exit 1"]})
+    ran = await target.run(ci, origin=ORIGIN)
+    assert ran.state.type is StateType.FAILED
+    assert shown(github) == {
+        "towpath / ci": ("completed", "failure"),
+        "ci / own/good": ("completed", "success"),
+        "ci / own/bad": ("completed", "failure"),
+    }
+    whole = next(run for run in github.check_runs if run["name"] == "towpath / ci")
+    assert whole["details_url"].endswith(str(ran.run_id))
+    assert "own/bad" in whole["output"]["summary"]
+    posted = [path for method, path in github.asked if method == "POST"]
+    assert len(posted) == 3
+
+
+async def test_a_run_that_cannot_begin_is_shown(target: Target, github: Hub) -> None:
+    """Given a configuration that is refused, the run's check fails with that line."""
+    target.write({"towpath.toml": "nonsense = true\n"})
+    ran = await target.run(ci, origin=ORIGIN)
+    assert ran.state.name == "Error"
+    assert shown(github) == {"towpath / ci": ("completed", "failure")}
+    assert "nonsense" in github.check_runs[0]["output"]["title"]
+
+
+async def test_a_forge_that_refuses_changes_no_verdict(target: Target, github: Hub, tmp_path: Path) -> None:
+    """Given a token that is not valid, the run passes as it would, and nothing is left to be concluded."""
+    target.configure({"good": ["true"]})
+    github.faults += [Fault(method="GET", ending="/check-runs", status=401)] * 2
+    ran = await target.run(ci, origin=ORIGIN)
+    assert ran.state.type is StateType.COMPLETED
+    assert github.check_runs == []
+    assert list((tmp_path / "home" / "shown").glob("*")) == []
+
+
+async def test_without_a_token_nothing_is_asked(target: Target, github: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a token the run passes as it would, and the forge hears nothing."""
+    monkeypatch.delenv("GITHUB_TOKEN")
+    target.configure({"good": ["true"]})
+    ran = await target.run(ci, origin=ORIGIN)
+    assert ran.state.type is StateType.COMPLETED
+    assert github.asked == []
+
+
+async def test_a_run_that_is_cancelled_is_shown(target: Target, github: Hub, tmp_path: Path) -> None:
+    """A run that is cancelled half-way is shown as cancelled."""
+    mark = tmp_path / "began"
+    target.configure({"slow": ["sh", "-c", f"touch '{mark}'; sleep 600"]})
+    run = asyncio.create_task(target.run(ci, origin=ORIGIN))
+    while not mark.exists():
+        await asyncio.sleep(0.05)
+    run.cancel()
+    await asyncio.gather(run, return_exceptions=True)
+    assert shown(github) == {"towpath / ci": ("completed", "cancelled")}
+
+
+async def test_a_run_that_died_is_concluded(github: Hub, tmp_path: Path) -> None:
+    """Given a run that was shown and whose process is gone, its check fails once the forge can be reached."""
+    remember_shown(tmp_path, ShownRun("dead", "ci", "http://p/dead", ORIGIN))
+    github.faults += [Fault(method="GET", ending="/check-runs", status=403, headers={"retry-after": "3600"})]
+    await conclude_shown(tmp_path)
+    assert github.check_runs == []
+    await conclude_shown(tmp_path)
+    assert shown(github) == {"towpath / ci": ("completed", "failure")}
+    asked = len(github.asked)
+    await conclude_shown(tmp_path)
+    assert len(github.asked) == asked
+
+
+async def test_findings_go_where_the_run_comes_from(github: Hub, target: Target, tmp_path: Path) -> None:
+    """A pull request's findings are uploaded to its own head, though its configuration names another repository."""
+    elsewhere = 'upload = true\nrepository = "mallory/loot"\n'
+    place = make_scanned(tmp_path / "own", {"own": f"echo '{sarif('a flaw')}'"}, more=f"[security.github]\n{elsewhere}")
+    commit = git(place, "rev-parse", "HEAD")
+    origin = Origin(repository=ORIGIN.repository, commit=commit, pull_request=7, base="main", is_trusted=True)
+    ran = await target.run(security, target=str(place), origin=origin)
+    assert ran.state.type is StateType.COMPLETED
+    (upload,) = github.sarifs
+    assert (upload["ref"], upload["commit_sha"]) == ("refs/pull/7/head", commit)
+    assert {path.split("/")[2] for _, path in github.asked} == {OWNER}
+    assert shown(github)["towpath / security"] == ("completed", "success")
