@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deployments.leaving import QuickExit, without_collections
+from deployments.runner import tell_runner, unheard
 from deployments.saying import complain, say
 from deployments.server import ServerUnavailable, ensure_server
 from tasks.adapters.state import state_home, write_atomically
@@ -66,8 +67,10 @@ def run_over_target(
     leave = QuickExit()
     with without_collections():
         runner = runner_of()
-    ended = runner(chosen, state)
+    with unheard():
+        ended = runner(chosen, state)
     if ended.report is not None:
+        tell_runner(ended.report)
         _write_reports(chosen, ended.report.model_dump_json(indent=2) + "\n", ended.junit())
     leave.code = ended.exit_code
     if ended.is_server_gone:

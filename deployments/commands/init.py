@@ -1,19 +1,23 @@
-"""`towpath init`: a commented towpath.toml that says what was found and what can be set."""
+"""`towpath init`: a commented towpath.toml that says what was found and can be set; GitHub workflows on request."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deployments.saying import complain, say
 from tasks.adapters.state import state_home, write_atomically
+from tasks.core.forge.workflows import workflows
 from tasks.core.outcome import ExitCode, Verdict
 
 if TYPE_CHECKING:
     from tasks.core.plan import Plan, PlannedCheck
 
+_BRANCH = re.compile(r"[\w./-]{1,200}")
 _HEAD = """# What Towpath does with this repository. Every line is optional: this file only writes down what was found.
 # All keys with their units and bounds are in Towpath's docs/configuration.md; `towpath plan` shows their effect.
 """
@@ -21,10 +25,45 @@ _HEAD = """# What Towpath does with this repository. Every line is optional: thi
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", nargs="?", type=Path, default=Path(), help="the target's folder (default: here)")
-    parser.add_argument("--force", action="store_true", help="write over an existing towpath.toml")
+    parser.add_argument("--force", action="store_true", help="write over existing files")
+    parser.add_argument(
+        "--github",
+        action="store_true",
+        help="write .github/workflows that call the same commands on a runner, instead of a towpath.toml",
+    )
+    parser.add_argument(
+        "--install",
+        metavar="COMMAND",
+        default=f"python -m pip install towpath=={version('towpath')}",
+        help="how a runner gets Towpath (default: %(default)s)",
+    )
+    parser.add_argument("--branch", default="main", help="the branch that is delivered (default: main)")
 
 
 def run(chosen: argparse.Namespace) -> int:
+    return _write_workflows(chosen) if chosen.github else _write_starter(chosen)
+
+
+def _write_workflows(chosen: argparse.Namespace) -> int:
+    if not _BRANCH.fullmatch(chosen.branch) or "\n" in chosen.install:
+        complain("towpath init: --branch is a branch's name, --install one line of shell")
+        return ExitCode.USAGE
+    root = chosen.path.absolute()
+    if not root.is_dir():
+        complain(f"towpath init: {root} is no folder")
+        return ExitCode.USAGE
+    files = {root / name: text for name, text in workflows(install=chosen.install, branch=chosen.branch).items()}
+    there = [path for path in files if path.exists()]
+    if there and not chosen.force:
+        complain(f"towpath init: {there[0]} exists; --force writes over it")
+        return ExitCode.USAGE
+    for path, text in files.items():
+        write_atomically(path, text)
+        say(f"wrote {path}")
+    return ExitCode.PASSED
+
+
+def _write_starter(chosen: argparse.Namespace) -> int:
     path = chosen.path.absolute() / "towpath.toml"
     if path.exists() and not chosen.force:
         complain(f"towpath init: {path} exists; --force writes over it")
