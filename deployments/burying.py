@@ -17,7 +17,7 @@ from tasks.adapters.live_runs import live_and_dead
 from tasks.adapters.shown_runs import dead_shown, forget_shown
 from tasks.adapters.state import write_atomically
 from tasks.core.forge.checks import stopped_check
-from tasks.core.forge.words import ForgeLater, ForgeRefused
+from tasks.core.forge.words import ForgeLater, ForgeRefused, NoAccess
 from tasks.core.intent import Intent
 
 _KEPT_SECONDS = 3600.0
@@ -59,7 +59,7 @@ async def conclude_shown(state: Path) -> None:
         try:
             async with forge_of(run.origin) as forge:
                 await forge.write_check(run.origin, check)
-        except ForgeLater:
+        except (ForgeLater, NoAccess):
             continue
         except ForgeRefused:
             pass  # It never will take it: that is no reason to ask for ever.

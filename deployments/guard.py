@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from deployments.burying import bury_later, bury_what_waits, conclude_shown, withdraw_dead_questions
+from deployments.burying import bury_later, bury_what_waits, withdraw_dead_questions
 from deployments.guard_records import abandoned_record, guard_record
 from deployments.saying import complain, say
 from tasks.adapters import permits
@@ -49,7 +49,6 @@ from tasks.core.platform import Platform, PlatformTrouble
 from tasks.core.records import Record, Step
 
 PERIOD_SECONDS = 1.0
-_FORGE_SECONDS = 30.0
 WHO = "the guard"
 PlatformOf = Callable[[Ground], Platform]
 
@@ -167,24 +166,6 @@ def _now() -> str:
 
 async def guard(state: Path, *, stop: asyncio.Event) -> None:
     """Look each second until asked to stop."""
-    # NOTE: beside it, since a forge may take its time, and production must not wait for that.
-    visits = asyncio.create_task(_visit_forges(state))
-    try:
-        await _watch(state, stop)
-    finally:
-        visits.cancel()
-
-
-async def _visit_forges(state: Path) -> None:
-    while True:
-        try:
-            await conclude_shown(state)
-        except Exception as trouble:  # noqa: BLE001  (nothing that a forge does may end it)
-            complain(f"{_now()} {trouble!r}")
-        await asyncio.sleep(_FORGE_SECONDS)
-
-
-async def _watch(state: Path, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             await look_once(state)

@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from tasks.core.forge.words import Forge, ForgeRefused
+from tasks.core.forge.words import Forge, NoAccess
 from tasks.core.origin import Origin
 
 _GITHUB = "https://api.github.com"
@@ -20,13 +20,13 @@ def forge_address(base: Mapping[str, str] = os.environ) -> str:
 
 @asynccontextmanager
 async def forge_of(origin: Origin, base: Mapping[str, str] = os.environ) -> AsyncIterator[Forge]:
-    """The forge until the context ends. Raises ForgeLater, ForgeRefused."""
+    """The forge until the context ends. Raises ForgeLater, ForgeRefused, and NoAccess without a token."""
     # NOTE: not at the top: it takes a third of a second, and most runs come from no forge.
     from tasks.adapters.github import GitHubForge
     from tasks.adapters.github_access import access_of, connected
 
     access = access_of(forge_address(base), base)
     if access is None:
-        raise ForgeRefused("GITHUB_TOKEN is not set, nor TOWPATH_GITHUB_APP_ID with TOWPATH_GITHUB_APP_KEY")
+        raise NoAccess("GITHUB_TOKEN is not set, nor TOWPATH_GITHUB_APP_ID with TOWPATH_GITHUB_APP_KEY")
     async with connected(access, origin.repository) as connection:
         yield GitHubForge(connection)

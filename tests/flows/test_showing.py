@@ -95,9 +95,12 @@ async def test_a_run_that_is_cancelled_is_shown(target: Target, github: Hub, tmp
     assert shown(github) == {"towpath / ci": ("completed", "cancelled")}
 
 
-async def test_a_run_that_died_is_concluded(github: Hub, tmp_path: Path) -> None:
+async def test_a_run_that_died_is_concluded(github: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given a run that was shown and whose process is gone, its check fails once the forge can be reached."""
     remember_shown(tmp_path, ShownRun("dead", "ci", "http://p/dead", ORIGIN))
+    with monkeypatch.context() as without:
+        without.delenv("GITHUB_TOKEN")
+        await conclude_shown(tmp_path)
     github.faults += [Fault(method="GET", ending="/check-runs", status=403, headers={"retry-after": "3600"})]
     await conclude_shown(tmp_path)
     assert github.check_runs == []

@@ -90,6 +90,10 @@ class ForgeRefused(Exception):
     """The forge will not do it, however often it is asked; the text is one line with what to do."""
 
 
+class NoAccess(ForgeRefused):
+    """Nobody here may ask the forge at all: whoever has a token may."""
+
+
 class ForgeLater(Exception):
     """The forge could not do it now; `after_seconds` is when it wants to be asked again, 0 where it did not say."""
 
