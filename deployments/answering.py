@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import assert_never
 
 from deployments.saying import complain, say
-from tasks.adapters.approvals import Found, all_pending, ask_for_abort, outcome_of
+from tasks.adapters.approvals import Found, all_pending, ask_for_abort, outcome_of, write_proof
 from tasks.adapters.flow_runs import ServerBusy, ServerSilent, api_of, resume
 from tasks.adapters.grounds import known_grounds
 from tasks.adapters.intents import read_intent
@@ -45,29 +45,37 @@ def give(decision: Decision, run: str, *, by: str, reason: str, digest: str | No
 
 
 async def answer(
-    state: Path, run: str, decision: Decision, *, by: str, reason: str, digest: str | None = None
+    state: Path,
+    run: str,
+    decision: Decision,
+    *,
+    by: str,
+    reason: str,
+    digest: str | None = None,
+    is_proved: bool = False,
 ) -> Answered:
-    """Give an answer to the run whose id begins so."""
+    """Give an answer to the run whose id begins so. `is_proved` is for a caller that has seen a signature."""
     matching = [found for found in all_pending(state) if found.pending.request.run.startswith(run)]
     if len(matching) > 1:
         return Answered(ExitCode.USAGE, f"{run} is the beginning of several runs that wait: say more of it")
     if not matching:
         return _not_waiting(state, run, decision, by=by, reason=reason)
-    return await _answer(state, matching[0], decision, by=by, reason=reason, digest=digest)
+    digest = digest or matching[0].pending.request.digest
+    given = Answer(decision=decision, by=by, reason=reason, digest=digest, at=time.time(), is_proved=is_proved)
+    return await _answer(state, matching[0], given)
 
 
-async def _answer(
-    state: Path, found: Found, decision: Decision, *, by: str, reason: str, digest: str | None
-) -> Answered:
+async def _answer(state: Path, found: Found, given: Answer) -> Answered:
     request = found.pending.request
     if request.run not in live_and_dead(state)[0]:
         return Answered(ExitCode.FAILED, f"refused: the process of run {request.run} died, and nobody would hear it")
-    given = Answer(decision=decision, by=by, reason=reason, digest=digest or request.digest, at=time.time())
     ruling = rule(request, found.pending.answers, given)
     if isinstance(ruling, Refused):
         return Answered(ExitCode.FAILED, f"refused: {ruling.reason}")
-    word = request.yes if decision is Decision.APPROVE else decision.value
-    form = {"decision": word, "by": by, "reason": reason or "none given", "digest": given.digest}
+    word = request.yes if given.decision is Decision.APPROVE else given.decision.value
+    form = {"decision": word, "by": given.by, "reason": given.reason or "none given", "digest": given.digest}
+    if given.is_proved:
+        write_proof(found.ground, request.run, given)
     try:
         trouble = await _hand_over(api_of(state), request.run, form)
     except ServerSilent as silent:
@@ -76,9 +84,8 @@ async def _answer(
         return Answered(ExitCode.ERROR, f"the answer was not taken: {trouble}")
     match ruling:
         case Granted():
-            return Answered(
-                ExitCode.PASSED, f"{request.version} is approved by {', '.join(ruling.by)} (names as claimed)"
-            )
+            names = "name proved" if given.is_proved else "names as claimed"
+            return Answered(ExitCode.PASSED, f"{request.version} is approved by {', '.join(ruling.by)} ({names})")
         case Denied():
             return Answered(ExitCode.PASSED, f"{request.version} is rejected; it is being taken back")
         case Waiting():

@@ -30,6 +30,8 @@ _COMMANDS = {
     "lock": "keep every new change out of an environment",
     "unlock": "let changes into an environment again",
     "guard": "undo changes whose flow is gone; towpath up starts one in the background",
+    "webhook": "keep the door open that GitHub's deliveries come in by",
+    "deliveries": "list, show and repeat what came in by the webhook door",
     "demo": "show the whole road on the sample shop: CI, staging, production, a good and a bad canary",
     "check": "look at what is staged for commit, as the pre-commit hook does",
     "init": "write a commented towpath.toml from what is found",

@@ -84,6 +84,27 @@ def all_pending(state: Path) -> tuple[Found, ...]:
     return tuple(found)
 
 
+def write_proof(ground: Ground, run: str, answer: Answer) -> None:
+    """Put by that a signature stands for this answer, for the run that hears it. The form in the UI cannot say so."""
+    write_atomically(_proof(ground, run), answer.model_dump_json(), mode=0o600)
+
+
+def take_proof(ground: Ground, run: str, answer: Answer) -> bool:
+    """Whether a signature stands for exactly this decision, name and release; a proof is good for one answer."""
+    try:
+        proved = Answer.model_validate_json(_proof(ground, run).read_bytes())
+    except (OSError, ValueError):
+        return False
+    if (proved.decision, proved.by, proved.digest) != (answer.decision, answer.by, answer.digest):
+        return False
+    _proof(ground, run).unlink(missing_ok=True)
+    return proved.is_proved
+
+
+def _proof(ground: Ground, run: str) -> Path:
+    return ground.folder / "proofs" / f"{run}.json"
+
+
 def ask_for_abort(ground: Ground, run: str, *, by: str, reason: str) -> None:
     """Have a canary that is under way taken back at its next look."""
     said = {"run": run, "by": by, "reason": reason, "at": time.time()}

@@ -194,12 +194,22 @@ class Deliveries:
         values = (state.value, flow_run, reason, not_before, run.number)
         return self._store.ask(lambda db: _nothing(db.execute(f"{change} WHERE number = ?", values)))
 
+    def put_off(self, run: StoredRun, until: float) -> "Future[None]":
+        """Let a run wait, with all else that is noted of it as it is."""
+        change = "UPDATE runs SET not_before = ? WHERE number = ? AND state = 'waiting'"
+        return self._store.ask(lambda db: _nothing(db.execute(change, (until, run.number))))
+
     def latest(self, repository: str, *, pull_request: int = 0, commit: str = "") -> "Future[list[StoredRun]]":
         """The runs of a pull request or a commit, newest first."""
         of_commit = "r.repository = ? AND r.hash = ?", (repository.casefold(), commit)
         of_pull_request = "r.repository = ? AND r.pull_request = ?", (repository.casefold(), pull_request)
         where, values = of_commit if commit else of_pull_request
         return self._store.ask(lambda db: _runs(db, f"{where} ORDER BY r.moment DESC, r.number DESC LIMIT 100", values))
+
+    def repositories_of(self, run: str) -> "Future[set[str]]":
+        """The repositories whose deliveries started the flow runs whose ids begin so."""
+        wanted = "SELECT DISTINCT repository FROM runs WHERE substr(run, 1, ?) = ? AND run <> ''"
+        return self._store.ask(lambda db: {row["repository"] for row in db.execute(wanted, (len(run), run))})
 
     def allow(self, repository: str, pull_request: int, commit: str, by: str) -> "Future[int]":
         """Let a stranger's commit run; how many runs that sets free."""

@@ -51,10 +51,15 @@ async def bury(api_url: str, run: str, message: str) -> None:
     await _post(f"{api_url}/flow_runs/{run}/set_state", {"state": state, "force": True})
 
 
-async def _post(url: str, body: Mapping[str, Any]) -> dict[str, Any]:
+def api_client() -> httpx.AsyncClient:
+    """A client that speaks to a Prefect API as the environment says it may."""
     headers = {"Authorization": f"Bearer {key}"} if (key := os.environ.get("PREFECT_API_KEY")) else {}
+    return httpx.AsyncClient(headers=headers, auth=_credentials(), timeout=15, trust_env=False)
+
+
+async def _post(url: str, body: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        async with httpx.AsyncClient(headers=headers, auth=_credentials(), timeout=15, trust_env=False) as client:
+        async with api_client() as client:
             answer = await client.post(url, json=body)
             if answer.status_code == httpx.codes.NOT_FOUND:
                 raise ServerSilent("the Prefect server does not know this run")

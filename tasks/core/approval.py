@@ -1,7 +1,8 @@
 """Who may let a release through, and for which release exactly.
 
 An approval names the digest of the release it is for, so that it can never be used for another. What a person gives
-as a name at the command line or in the UI is recorded as claimed: nothing here proves it, and nothing here says so.
+as a name at the command line or in the UI is recorded as claimed; what the webhook
+door has seen signed is proved.
 
 An answer that does not count is refused with its reason and leaves the question open; it is never dropped silently.
 """
@@ -36,6 +37,7 @@ class ApprovalRequest(BaseModel):
     needed: int = Field(1, ge=1, description="approvals it takes, each by another name")
     approvers: tuple[str, ...] = Field((), description="names that count; empty: every name does")
     may_author_approve: bool = True
+    require_proof: bool = Field(False, description="only an approval whose name a signature stands for counts")
     asked_at: float
     expires_at: float
     evidence: tuple[str, ...] = Field((), description="what the decision rests on, a line each")
@@ -109,6 +111,8 @@ def _why_refused(request: ApprovalRequest, given: tuple[Answer, ...], answer: An
         return (
             f"the answer is for {_short(answer.digest)}, and what waits is {request.version} ({_short(request.digest)})"
         )
+    if is_approval and request.require_proof and not answer.is_proved:
+        return f"{said} is a name as claimed, and {request.environment} takes proved ones: comment /towpath approve RUN"
     if request.approvers and name not in map(_folded, request.approvers):
         return f"{said} is not among the approvers of {request.environment}: {', '.join(request.approvers)}"
     if is_approval and not request.may_author_approve and name == _folded(request.author):

@@ -116,6 +116,9 @@ class ApprovalSettings(Section):
     )
     approvers: tuple[str, ...] = Field((), description="names that count; empty: every name does")
     may_author_approve: bool = Field(True, description="false: the author of the commit does not count")
+    require_proof: bool = Field(
+        False, description="true: only approvals by signed GitHub comment count, and approvers are GitHub logins"
+    )
     expires_seconds: Annotated[float, Field(ge=1, le=30 * 86_400)] = Field(
         86_400.0, description="seconds a question stays open before the release is rolled back"
     )

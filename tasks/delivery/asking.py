@@ -1,7 +1,7 @@
 """Asking people: a paused flow run with a typed form in the UI, the same question on disk for the command line.
 
 Every answer is judged by the same rules, whichever way it came; one that does not count is kept with its reason and
-the question stays open. Names are what people claim: nothing here proves them.
+the question stays open. Names are what people claim, but for those that the webhook door has proved.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from prefect.settings import get_current_settings
 from prefect.states import Running
 from pydantic import AfterValidator, Field, WithJsonSchema, create_model
 
-from tasks.adapters.approvals import Pending, withdraw, write_pending
+from tasks.adapters.approvals import Pending, take_proof, withdraw, write_pending
 from tasks.adapters.daemons import call
 from tasks.adapters.grounds import Ground
 from tasks.core.approval import (
@@ -156,7 +156,8 @@ class Hearing:
         said = await cast("Any", pause_flow_run)(wait_for_input=form, timeout=int(left), poll_interval=_POLL_SECONDS)
         self.is_paused = False
         decision = Decision.APPROVE if said.decision == self.request.yes else Decision.REJECT
-        return Answer(decision=decision, by=said.by, reason=said.reason, digest=said.digest, at=time.time())
+        answer = Answer(decision=decision, by=said.by, reason=said.reason, digest=said.digest, at=time.time())
+        return answer.model_copy(update={"is_proved": take_proof(self._ground, self.request.run, answer)})
 
     def _hear(self, answer: Answer) -> None:
         ruling = rule(self.request, self.answers, answer)

@@ -108,6 +108,7 @@ def _request(run: CanaryRun) -> ApprovalRequest:
         needed=max(1, wanted.needed),
         approvers=wanted.approvers,
         may_author_approve=wanted.may_author_approve,
+        require_proof=wanted.require_proof,
         asked_at=now,
         expires_at=now + wanted.expires_seconds,
         evidence=(*_evidence_lines(run), *differences(change.replaced, change.release)),

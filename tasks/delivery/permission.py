@@ -74,6 +74,7 @@ def _request(
         needed=wanted.needed,
         approvers=wanted.approvers,
         may_author_approve=wanted.may_author_approve,
+        require_proof=wanted.require_proof,
         asked_at=now,
         expires_at=now + wanted.expires_seconds,
         evidence=(
