@@ -48,6 +48,7 @@ def asked(**changes: object) -> ApprovalRequest:
         ),
         pytest.param(REQUEST, answered("  "), "needs a name", id="no name"),
         pytest.param(asked(approvers=("Linus",)), answered("Grace"), "not among the approvers", id="not listed"),
+        pytest.param(asked(require_proof=True), answered("Grace"), "takes proved ones", id="not proved"),
         pytest.param(
             asked(may_author_approve=False), answered(" ada  AUTHOR "), "is the author of v1.1.0", id="author"
         ),
@@ -121,3 +122,11 @@ def test_it_takes_so_many_different_people(needed: int, answers: list[Answer]) -
         assert isinstance(ruling, Granted) == (not isinstance(ruling, Refused) and len(names) >= needed)
         assert all(each.digest == DIGEST and each.at < 2000.0 for each in counted)
         assert "ada author" not in names
+
+
+def test_proof_that_is_needed() -> None:
+    """Where proof is needed an approval that has it counts, and a rejection counts without: stopping is safe."""
+    request = asked(require_proof=True)
+
+    assert rule(request, (), answered("Grace").model_copy(update={"is_proved": True})) == Granted(("Grace",))
+    assert isinstance(rule(request, (), answered("Grace", decision=Decision.REJECT)), Denied)

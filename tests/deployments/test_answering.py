@@ -14,10 +14,10 @@ import pytest
 
 from deployments import answering
 from deployments.answering import Answered, answer
-from tasks.adapters.approvals import Pending, all_pending, write_pending
+from tasks.adapters.approvals import Pending, all_pending, take_proof, write_pending
 from tasks.adapters.grounds import Ground
 from tasks.adapters.live_runs import hold_run
-from tasks.core.approval import ApprovalRequest, Decision
+from tasks.core.approval import Answer, ApprovalRequest, Decision
 from tasks.core.outcome import ExitCode
 from tests.core.deliveries import a_release
 
@@ -181,3 +181,23 @@ def test_several(ground: Ground, server: Server) -> None:
 
     assert said.exit_code is ExitCode.USAGE
     assert server.asked == []
+
+
+def test_proof(ground: Ground, server: Server) -> None:
+    """A signed answer leaves its proof for the run: good for that name and decision alone, and once."""
+    done = asyncio.run(answer(ground.state, RUN, Decision.APPROVE, by="ada", reason="seen", is_proved=True))
+    given = Answer(decision=Decision.APPROVE, by="ada", reason="", digest=RELEASE.digest, at=time.time())
+
+    assert "approved by ada (name proved)" in done.said
+    assert not take_proof(ground, RUN, given.model_copy(update={"by": "eve"}))
+    assert not take_proof(ground, RUN, given.model_copy(update={"digest": "sha256:other"}))
+    assert take_proof(ground, RUN, given)
+    assert not take_proof(ground, RUN, given)
+
+
+def test_no_proof_by_the_command_line(ground: Ground, server: Server) -> None:
+    """What is said at the command line leaves no proof."""
+    approve(ground, by="ada")
+    given = Answer(decision=Decision.APPROVE, by="ada", reason="", digest=RELEASE.digest, at=time.time())
+
+    assert not take_proof(ground, RUN, given)
