@@ -15,7 +15,7 @@ from deployments.door_metrics import DoorMetrics
 from deployments.door_rates import Rates
 from deployments.draining import Drain
 from deployments.webhook import Door, make_app
-from tasks.adapters.deliveries import Deliveries
+from tasks.adapters.deliveries import Deliveries, store_path
 from tasks.adapters.flow_runs import api_of
 from tasks.adapters.hand_over import Server
 from tasks.adapters.locks import locked
@@ -23,10 +23,6 @@ from tasks.core.door_settings import SECRETS_VARIABLE, DoorRefused, DoorSettings
 
 _HEADER_SECONDS = 10.0
 _MOST_CONNECTIONS = 1000
-
-
-def door_folder(state: Path) -> Path:
-    return state / "door"
 
 
 def settings_of(state: Path) -> DoorSettings:
@@ -38,11 +34,6 @@ def settings_of(state: Path) -> DoorSettings:
         raise DoorRefused(f'{path} is missing: write [repositories."OWNER/NAME"] into it for each one') from None
     except (OSError, UnicodeDecodeError) as broken:
         raise DoorRefused(f"{path} cannot be read ({broken})") from broken
-
-
-def open_store(state: Path) -> Deliveries:
-    """The deliveries of this home. Raises StoreBroken."""
-    return Deliveries(door_folder(state) / "deliveries.db")
 
 
 class _Impatient(H11Protocol):
@@ -77,12 +68,13 @@ class _Impatient(H11Protocol):
 def serve(state: Path, host: str, port: int, *, on_open: Callable[[str], None]) -> None:
     """Keep the door open until the process is told to end. Raises DoorRefused, StoreBroken, OSError."""
     settings, secrets = settings_of(state), read_secrets(os.environ.get(SECRETS_VARIABLE, ""))
-    door_folder(state).mkdir(parents=True, exist_ok=True)
+    path = store_path(state)
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with (
-            locked(door_folder(state) / "lock"),
+            locked(path.with_name("lock")),
             _listening(host, port) as listening,
-            closing(open_store(state)) as store,
+            closing(Deliveries(path)) as store,
         ):
             metrics = DoorMetrics()
             drain = Drain(

@@ -142,6 +142,10 @@ class Backlog:
     oldest_at: float
 
 
+def store_path(state: Path) -> Path:
+    return state / "door" / "deliveries.db"
+
+
 class Deliveries:
     """The file. Every method gives a future that is done when its work is on the disk."""
 
