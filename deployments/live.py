@@ -27,6 +27,7 @@ _SHOWN_FINDINGS = 20
 _LOOKS = {
     Verdict.PASSED: ("✓", "green"),
     Verdict.SKIPPED: ("-", "yellow"),
+    Verdict.INCONCLUSIVE: ("?", "bold yellow"),
     Verdict.FAILED: ("✗", "bold red"),
     Verdict.ERROR: ("!", "bold magenta"),
 }

@@ -50,7 +50,7 @@ def final_state(report: Report) -> State[Any]:
 def state_of(outcome: Outcome) -> State[Any]:
     """Red for a failure, red and named Error where something could not be done."""
     match outcome.verdict:
-        case Verdict.PASSED | Verdict.SKIPPED:
+        case Verdict.PASSED | Verdict.SKIPPED | Verdict.INCONCLUSIVE:
             return Completed(message=outcome.reason)
         case Verdict.FAILED:
             return Failed(message=outcome.reason)

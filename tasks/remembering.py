@@ -48,7 +48,7 @@ async def concluded(result: CheckResult, key: str) -> CheckResult | State[CheckR
     """A result as a task run ends with it: completed, or red with the reason as its message."""
     _show(result)
     match result.verdict:
-        case Verdict.PASSED | Verdict.SKIPPED:
+        case Verdict.PASSED | Verdict.SKIPPED | Verdict.INCONCLUSIVE:
             return result
         case Verdict.FAILED:
             if key and not result.cached and not result.flaky:

@@ -1,6 +1,6 @@
 """How a check ends.
 
-A check that could not be done must never look like one that went well, so a check ends in a value with four
+A check that could not be done must never look like one that went well, so a check ends in a value with five
 possible verdicts, each with a reason, what it rests on, and what to do next. Absence is never a verdict: whoever
 has nothing to say says `error`.
 """
@@ -15,6 +15,7 @@ class Verdict(StrEnum):
 
     PASSED = "passed"
     SKIPPED = "skipped"
+    INCONCLUSIVE = "inconclusive"
     FAILED = "failed"
     ERROR = "error"
 
@@ -57,7 +58,7 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 
 def exit_code(verdict: Verdict) -> ExitCode:
     match verdict:
-        case Verdict.PASSED | Verdict.SKIPPED:
+        case Verdict.PASSED | Verdict.SKIPPED | Verdict.INCONCLUSIVE:
             return ExitCode.PASSED
         case Verdict.FAILED:
             return ExitCode.FAILED

@@ -5,8 +5,14 @@ from xml.etree import ElementTree
 from tasks.core.outcome import Verdict
 from tasks.core.results import CheckResult, Report
 
-MARKS = {Verdict.PASSED: "✅", Verdict.SKIPPED: "⏭️", Verdict.FAILED: "❌", Verdict.ERROR: "💥"}
-_ORDER = (Verdict.ERROR, Verdict.FAILED, Verdict.PASSED, Verdict.SKIPPED)
+MARKS = {
+    Verdict.PASSED: "✅",
+    Verdict.SKIPPED: "⏭️",
+    Verdict.INCONCLUSIVE: "❔",
+    Verdict.FAILED: "❌",
+    Verdict.ERROR: "💥",
+}
+_ORDER = (Verdict.ERROR, Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.PASSED, Verdict.SKIPPED)
 # Characters XML 1.0 cannot hold, not even escaped.
 _UNSPEAKABLE = {code: "�" for code in range(32) if chr(code) not in "\t\n\r"}
 
@@ -70,7 +76,7 @@ def junit(report: Report) -> str:
         tests=str(len(verdicts)),
         failures=str(verdicts.count(Verdict.FAILED)),
         errors=str(verdicts.count(Verdict.ERROR)),
-        skipped=str(verdicts.count(Verdict.SKIPPED)),
+        skipped=str(verdicts.count(Verdict.SKIPPED) + verdicts.count(Verdict.INCONCLUSIVE)),
         time=f"{report.seconds:.3f}",
         timestamp=report.started,
     )
@@ -85,7 +91,12 @@ def junit(report: Report) -> str:
 def _case(suite: ElementTree.Element, check: CheckResult) -> None:
     room, _, name = check.id.partition("/")
     case = ElementTree.SubElement(suite, "testcase", classname=room, name=name, time=f"{check.seconds:.3f}")
-    elements = {Verdict.FAILED: "failure", Verdict.ERROR: "error", Verdict.SKIPPED: "skipped"}
+    elements = {
+        Verdict.FAILED: "failure",
+        Verdict.ERROR: "error",
+        Verdict.SKIPPED: "skipped",
+        Verdict.INCONCLUSIVE: "skipped",
+    }
     if element := elements.get(check.verdict):
         message = check.reason.translate(_UNSPEAKABLE)
         ElementTree.SubElement(case, element, message=message).text = check.remedy.translate(_UNSPEAKABLE)

@@ -32,7 +32,7 @@ class CheckResult(Published):
     """How one check ended."""
 
     id: str = Field(description="room and name, for instance backend/ruff")
-    verdict: Verdict = Field(description="passed, skipped, failed or error; the last two block")
+    verdict: Verdict = Field(description="passed, skipped, inconclusive, failed or error; the last two block")
     reason: str = Field(description="why, in words; the first problems with file and line when it failed")
     remedy: str = Field("", description="the command or step that fixes or reproduces it")
     seconds: float = Field(0.0, ge=0, description="wall seconds of the run that gave this result")
@@ -56,7 +56,7 @@ class CheckResult(Published):
 class Report(Published):
     """How one run ended."""
 
-    flow: Literal["ci", "security"] = Field("ci", description="which flow ran")
+    flow: Literal["ci", "security", "pr_checks"] = Field("ci", description="which flow ran")
     target: str = Field(description="path or URL as it was given, without credentials")
     name: str = Field(description="the target's short name")
     revision: str = Field(description="commit, or `uncommitted` where there is none")

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from tasks.core.delivery import DeliverySettings
+from tasks.core.pull_requests.settings import PullRequestSettings
 from tasks.core.section import Section
 from tasks.core.security.settings import ScannerSettings, SecuritySettings, WaiverSettings
 
@@ -137,6 +138,7 @@ class Settings(Section):
     codecov: CodecovSettings = Field(default_factory=CodecovSettings)
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)
     security: SecuritySettings = Field(default_factory=SecuritySettings)
+    pull_requests: PullRequestSettings = Field(default_factory=PullRequestSettings)
     scanners: Mapping[str, ScannerSettings] = Field(default_factory=dict)
     waivers: tuple[WaiverSettings, ...] = Field((), description="findings that are accepted by an owner until a date")
 

@@ -11,8 +11,8 @@ verdicts = st.sampled_from(Verdict)
 
 def test_published_names() -> None:
     """The verdicts' names and order are a contract with everything that reads reports."""
-    assert [verdict.value for verdict in Verdict] == ["passed", "skipped", "failed", "error"]
-    assert [verdict.rank for verdict in Verdict] == [0, 1, 2, 3]
+    assert [verdict.value for verdict in Verdict] == ["passed", "skipped", "inconclusive", "failed", "error"]
+    assert [verdict.rank for verdict in Verdict] == [0, 1, 2, 3, 4]
 
 
 @given(verdicts, verdicts, verdicts)
@@ -39,6 +39,7 @@ def test_nothing_is_an_error() -> None:
     [
         (Verdict.PASSED, ExitCode.PASSED, False),
         (Verdict.SKIPPED, ExitCode.PASSED, False),
+        (Verdict.INCONCLUSIVE, ExitCode.PASSED, False),
         (Verdict.FAILED, ExitCode.FAILED, True),
         (Verdict.ERROR, ExitCode.ERROR, True),
     ],

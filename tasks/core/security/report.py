@@ -26,7 +26,7 @@ class Gap(Published):
 class SecurityReport(Report):
     """How one security run ended."""
 
-    flow: Literal["ci", "security"] = Field("security", description="which flow ran")
+    flow: Literal["ci", "security", "pr_checks"] = Field("security", description="which flow ran")
     base: str = Field("", description="commit whose findings are known ones, empty where none was asked for")
     not_covered: tuple[Gap, ...] = Field((), description="what nobody looked at; read it first")
     findings: tuple[Finding, ...] = Field((), description="every finding, the most severe first")
