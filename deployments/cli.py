@@ -17,6 +17,7 @@ from tasks.core.outcome import ExitCode
 _COMMANDS = {
     "ci": "take a repository through CI: format, lint, types, tests, coverage, build, images",
     "security": "scan dependencies, code, images, secrets and infrastructure; one list of findings, one gate",
+    "pr": "check a pull request: title, conflicts, complexity, size, coverage, files, benchmarks",
     "plan": "say what ci would run, with which tool version, and why",
     "cd": "build a revision that has passed its gates and release it to staging",
     "canary": "try a release on a share of production's traffic, judged at every scrape",

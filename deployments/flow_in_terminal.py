@@ -173,6 +173,25 @@ def run_security(chosen: argparse.Namespace, state: Path) -> Ended:
         return run_flow("security", start, state, display)
 
 
+def run_pr_checks(chosen: argparse.Namespace, state: Path) -> Ended:
+    """The checks of a pull request under a display until they end or a signal ends them."""
+    from flows.pr_checks import pr_checks
+
+    async def start() -> State[Any]:
+        run = pr_checks(
+            placed(chosen.target),
+            chosen.base,
+            ref=chosen.ref,
+            title=chosen.title,
+            overrides=chosen.set,
+            return_state=True,
+        )
+        return cast("State[Any]", await cast("Any", run))
+
+    with make_display(is_plain=chosen.plain, title="Pull request") as display:
+        return run_flow("pr", start, state, display)
+
+
 def run_flow(
     name: str, start: Start, state: Path, display: Display, *, idle: Callable[[], None] | None = None
 ) -> Ended:

@@ -39,6 +39,11 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["docker"],
         help="skip, with a reason, the checks that need this where it is absent; otherwise they are errors",
     )
+    add_report_arguments(parser)
+
+
+def add_report_arguments(parser: argparse.ArgumentParser) -> None:
+    """Settings of one run, and where its report is written."""
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting over towpath.toml's")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the full report; its form is docs/report.md")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the report as JUnit XML")

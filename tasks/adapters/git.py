@@ -77,8 +77,9 @@ async def git(
     environment: Mapping[str, str] | None = None,
     stdin: bytes = b"",
     has_network: bool = False,
+    exit_codes: frozenset[int] = frozenset({0}),
 ) -> bytes:
-    """Git's standard output; raises GitError unless it exits with 0."""
+    """Git's standard output; raises GitError unless it exits with one of `exit_codes`."""
     with tempfile.TemporaryDirectory(prefix="towpath-git-") as folder:
         given = Path(folder, "in")
         given.write_bytes(stdin)
@@ -94,7 +95,7 @@ async def git(
                 needs=frozenset({Need.NETWORK}) if has_network else frozenset(),
             )
         )
-        if done.ending is Ending.EXITED and done.exit_code == 0:
+        if done.ending is Ending.EXITED and done.exit_code in exit_codes:
             return Path(folder, "out").read_bytes()
         raise GitError(errors=(done.detail or done.tail).strip(), ending=done.ending)
 

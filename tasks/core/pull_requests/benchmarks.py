@@ -1,0 +1,67 @@
+"""The verdict over all benchmarks of a run."""
+
+from collections.abc import Iterable
+
+from tasks.core.outcome import Outcome, Verdict
+from tasks.core.pull_requests.perf_gate import Comparison, Speed
+from tasks.core.pull_requests.settings import BenchmarkSettings
+from tasks.core.results import CheckResult, result_of
+
+_SHOWN = 5
+
+
+def judge_benchmarks(
+    comparisons: Iterable[Comparison],
+    settings: BenchmarkSettings,
+    *,
+    trouble: tuple[str, str] = ("", ""),
+    is_cut_short: bool = False,
+    only_head: tuple[str, ...] = (),
+    only_base: tuple[str, ...] = (),
+    check_id: str,
+) -> CheckResult:
+    """Failed when one is slower, else inconclusive when one cannot be told; `trouble` is a side and why it broke."""
+    found = tuple(comparisons)
+    side, why = trouble
+    if why and side == "head":
+        outcome = Outcome(Verdict.ERROR, f"the head's benchmarks do not run: {why}", remedy="make them run again")
+    elif why:
+        outcome = _undecided(f"the base's benchmarks do not run: {why}", settings)
+    else:
+        outcome = _outcome(found, settings, is_cut_short=is_cut_short)
+    told = {"new": ", ".join(only_head), "gone": ", ".join(only_base)}
+    measures = {str(speed): float(sum(each.speed is speed for each in found)) for speed in Speed}
+    result = result_of(check_id, outcome, tool="benchmarks")
+    return result.model_copy(update={"measures": measures, "suites": {key: said for key, said in told.items() if said}})
+
+
+def _undecided(reason: str, settings: BenchmarkSettings) -> Outcome:
+    remedy = "run it again on a quieter machine, or raise pull_requests.benchmarks.pairs"
+    if settings.inconclusive_blocks:
+        return Outcome(Verdict.ERROR, f"inconclusive: {reason}", remedy=remedy)
+    return Outcome(Verdict.INCONCLUSIVE, reason, remedy=remedy)
+
+
+def _outcome(found: tuple[Comparison, ...], settings: BenchmarkSettings, *, is_cut_short: bool) -> Outcome:
+    slower = [each for each in found if each.speed is Speed.SLOWER]
+    unknown = [each for each in found if each.speed is Speed.INCONCLUSIVE]
+    if slower:
+        remedy = f"make it faster; or say why it may be slower than {settings.threshold_percent:g} %"
+        return Outcome(Verdict.FAILED, f"{len(slower)} of {len(found)} slower: {_listed(slower)}", remedy=remedy)
+    if not found:
+        reason = "time ran out before one pair was done" if is_cut_short else "no benchmark is on both sides"
+        return _undecided(reason, settings)
+    if unknown:
+        reason = (
+            f"{len(unknown)} of {len(found)} may be {settings.threshold_percent:g} % slower or not: {_listed(unknown)}"
+        )
+        return _undecided(reason, settings)
+    faster = [each for each in found if each.speed is Speed.FASTER]
+    also = f", {len(faster)} faster" if faster else ""
+    return Outcome(Verdict.PASSED, f"none of {len(found)} is {settings.threshold_percent:g} % slower{also}")
+
+
+def _listed(comparisons: Iterable[Comparison]) -> str:
+    worst = sorted(comparisons, key=lambda each: -each.ratio)
+    shown = [f"{each.name} by {each.ratio - 1:+.1%} ({each.low - 1:+.1%} to {each.high - 1:+.1%})" for each in worst]
+    return "; ".join(shown[:_SHOWN]) + (f"; and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else "")

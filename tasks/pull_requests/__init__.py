@@ -1,0 +1,1 @@
+"""The pull request stage's tasks: read what it changes, look at it from every side, report."""
