@@ -20,6 +20,7 @@ from tasks.adapters.state import write_atomically
 from tasks.core.approval import Answer
 from tasks.core.catalogue import TOOLS
 from tasks.core.prose import cell
+from tasks.core.pull_requests.report import BenchmarkFigure, PullRequestReport
 from tasks.core.records import Gate, Record, Step
 from tasks.core.release import Release
 from tasks.core.results import CheckResult, Place, Report
@@ -39,6 +40,7 @@ def pages() -> dict[str, str]:
         "docs/report.md": report_page(),
         "docs/report.schema.json": json.dumps(Report.model_json_schema(), indent=2) + "\n",
         "docs/security-report.schema.json": json.dumps(SecurityReport.model_json_schema(), indent=2) + "\n",
+        "docs/pull-request-report.schema.json": json.dumps(PullRequestReport.model_json_schema(), indent=2) + "\n",
         "docs/record.md": record_page(),
         "docs/record.schema.json": json.dumps(Record.model_json_schema(), indent=2) + "\n",
         "docs/tools.md": tools_page(),
@@ -113,6 +115,8 @@ _REPORTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Finding", Finding),
     ("ScannerRating", ScannerRating),
     ("Location", Location),
+    ("PullRequestReport", PullRequestReport),
+    ("BenchmarkFigure", BenchmarkFigure),
 )
 
 

@@ -25,7 +25,7 @@ _DIFF = (
     "--no-color",
     "--find-renames",
     "--full-index",
-    "--ignore-submodules",
+    "--submodule=short",
 )
 _SUBJECTS = 100
 _BLOB_BYTES = 4 << 20
@@ -81,7 +81,7 @@ class PullRequest:
     async def blobs(self, paths: Iterable[str]) -> Mapping[str, Blobs]:
         """Both sides of changed files, of those that are no larger than a person would write."""
         wanted = {path: self._entries[path] for path in paths}
-        oids = [oid for entry in wanted.values() for oid in (entry.base_blob, entry.head_blob) if oid.strip("0")]
+        oids = [oid for each in wanted.values() for oid in (each.base_blob, each.head_blob) if oid.strip("0")]
         texts = await self._contents(dict.fromkeys(oids))
         return {
             path: Blobs(texts.get(each.base_blob, ""), texts.get(each.head_blob, "")) for path, each in wanted.items()
@@ -133,6 +133,8 @@ def _batch(told: bytes) -> Iterator[tuple[str, bytes]]:
             if words[1] == "blob":
                 yield words[0], told[at : at + size]
             at += size + 1
+        else:
+            raise GitError(errors=f"fatal: {' '.join(words)}: git fetch brings what a shallow or partial clone lacks")
 
 
 async def repository_of(target: str, *, state: Path) -> Path:
@@ -191,7 +193,7 @@ async def _subjects(directory: Path, base: str, head: str) -> tuple[str, ...]:
 
 
 async def _entries(directory: Path, start: str, head: str) -> tuple[_Entry, ...]:
-    told = await git(*_DIFF, "--raw", "-z", start, head, "--", directory=directory)
+    told = await git(*_DIFF, "--raw", "--no-abbrev", "-z", start, head, "--", directory=directory)
     words = iter(told.split(b"\0"))
     return tuple(_entry(word, words) for word in words if word.startswith(b":"))
 

@@ -46,7 +46,10 @@ async def measure_complexity(review: Review) -> CheckResult:
     }
     if not files:
         return result_of(COMPLEXITY, Outcome(Verdict.SKIPPED, "no Python, TypeScript or JavaScript file changed"))
-    blobs = await review.pull.blobs(files)
+    try:
+        blobs = await review.pull.blobs(files)
+    except GitError as failed:
+        return result_of(COMPLEXITY, Outcome(Verdict.ERROR, f"the files could not be read: {failed}"), tool="lizard")
     head = [function for path, each in blobs.items() for function in measure_functions(path, each.head)]
     base = [function for path, each in blobs.items() for function in measure_functions(path, each.base)]
     return judge_complexity(head, base, review.settings.pull_requests.complexity, check_id=COMPLEXITY)

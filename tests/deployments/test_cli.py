@@ -97,7 +97,7 @@ class TestMistakes:
         [
             ((), "the following arguments are required: COMMAND"),
             (("plna",), "there is no 'plna'; did you mean plan?"),
-            (("xyzzy",), "there is no 'xyzzy'; known: ci, security, plan,"),
+            (("xyzzy",), "there is no 'xyzzy'; known: ci, security, pr, plan,"),
             (("plan", "--sett", "a"), "--sett"),
             (("plan", "--nowhere"), "unrecognized arguments: --nowhere"),
             (("check",), "--staged"),

@@ -4,6 +4,7 @@ It is read from the Cobertura reports that recorded CI runs left. A report that 
 get it: without a figure nothing has passed.
 """
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ def judge_coverage(
     for recorded, what in ((head, "the pull request"), (base, "the base")):
         if recorded.hits is None or percent(recorded.hits) is None:
             why = recorded.why or "its CI measured no line"
-            remedy = f"towpath ci {target} --ref {recorded.commit}"
+            remedy = f"towpath ci {shlex.quote(target)} --ref {recorded.commit}"
             reason = f"no coverage of {what} ({recorded.commit[:12]}): {why}"
             return result_of(check_id, Outcome(Verdict.ERROR, reason, remedy=remedy))
     assert head.hits is not None

@@ -58,7 +58,7 @@ def _why_not(title: str, types: tuple[str, ...]) -> str:
 def suggest_title(title: str, types: tuple[str, ...]) -> str:
     """The nearest title that would do."""
     words = flat(title)
-    found = re.match(r"^(?P<type>[A-Za-z]+)\s*(?P<scope>\([^()]+\))?\s*(?P<breaking>!)?\s*:\s*(?P<rest>.+)$", words)
+    found = re.match(r"^(?P<type>[A-Za-z]+)\s*(?P<scope>\([^()]+\))?\s*(?P<breaking>!)?\s*:\s*(?P<rest>.*)$", words)
     if found is None:
         return f"{_kind_of(words, types)}: {_subject(words)}"
     known = found["type"].lower() if found["type"].lower() in types else _kind_of(words, types)
