@@ -82,6 +82,8 @@ def conclusion_of(verdict: Verdict) -> Conclusion:
             return Conclusion.SUCCESS
         case Verdict.SKIPPED:
             return Conclusion.SKIPPED
+        case Verdict.INCONCLUSIVE:
+            return Conclusion.NEUTRAL
         case Verdict.FAILED | Verdict.ERROR:
             return Conclusion.FAILURE
         case _:
