@@ -40,15 +40,17 @@ from tasks.adapters.intents import (
 from tasks.adapters.keepers import revive
 from tasks.adapters.ledger import read_records, write_record
 from tasks.adapters.locks import locked
-from tasks.adapters.notifications import NotTold, tell_people
+from tasks.adapters.outbox import deliver_due, post
 from tasks.adapters.permits import Holder
 from tasks.adapters.platforms.local.platform import LocalPlatform
 from tasks.adapters.state import state_home
 from tasks.core.intent import Intent, why_undo
+from tasks.core.notices import Event, Notice
 from tasks.core.platform import Platform, PlatformTrouble
 from tasks.core.records import Record, Step
 
 PERIOD_SECONDS = 1.0
+_TELLING_SECONDS = 5.0
 WHO = "the guard"
 PlatformOf = Callable[[Ground], Platform]
 
@@ -146,14 +148,19 @@ async def _tell_people(ground: Ground, record: Record | None) -> None:
     """As the release's own configuration says; that nobody could be told undoes nothing."""
     if record is None:
         return
-    with suppress(BuildFailed, NotTold):
+    version = record.release.version
+    notice = Notice(
+        event=Event.GUARD_ACTED,
+        target=ground.target,
+        environment=ground.environment,
+        version=version,
+        text=f"{ground.target} {version} in {ground.environment}: {record.ending}. {record.reason}",
+        about=f"record {record.number}",
+        facts={"ending": record.ending.value},
+    )
+    with suppress(BuildFailed):
         wanted = read_settings(ground.state, record.release.artifact).notifications
-        message = f"{ground.target} {record.release.version} in {ground.environment}: {record.ending}. {record.reason}"
-        facts = {"environment": ground.environment, "version": record.release.version, "ending": record.ending.value}
-        _note(
-            ground,
-            await tell_people(message, facts, variable=wanted.url_variable, timeout_seconds=wanted.timeout_seconds),
-        )
+        _note(ground, await post(ground.state, notice, wanted))
 
 
 def _note(ground: Ground, text: str) -> None:
@@ -166,6 +173,25 @@ def _now() -> str:
 
 async def guard(state: Path, *, stop: asyncio.Event) -> None:
     """Look each second until asked to stop."""
+    # NOTE: beside it, since a chat service may take its time, and production must not wait for that.
+    telling = asyncio.create_task(_tell_again(state))
+    try:
+        await _watch(state, stop)
+    finally:
+        telling.cancel()
+
+
+async def _tell_again(state: Path) -> None:
+    """Whatever people have not been told yet is told again when it is due."""
+    while True:
+        try:
+            await deliver_due(state, now=time.time())
+        except Exception as trouble:  # noqa: BLE001  (one letter must not keep the others)
+            complain(f"{_now()} {trouble!r}")
+        await asyncio.sleep(_TELLING_SECONDS)
+
+
+async def _watch(state: Path, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             await look_once(state)

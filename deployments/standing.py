@@ -16,6 +16,7 @@ from tasks.adapters.intents import read_intent
 from tasks.adapters.keepers import keeper, keeper_log
 from tasks.adapters.ledger import current_record, read_records
 from tasks.adapters.live_runs import live_and_dead
+from tasks.adapters.outbox import waiting
 from tasks.adapters.permits import hold_of, holder_of
 from tasks.adapters.platforms.local.platform import LocalPlatform
 from tasks.adapters.state import state_home
@@ -51,7 +52,7 @@ def say_all() -> int:
         say(f"{name:10}  {f'runs as {found.pid}' if found else f'does not run; log: {keeper_log(state, name)}'}")
     live, dead = live_and_dead(state)
     say(f"runs        {len(live)} now" + (f", {len(dead)} died without a word" if dead else ""))
-    for line in (*_last_runs(state / "reports"), *_short_environments(state), *_waiting(state)):
+    for line in (*_last_runs(state / "reports"), *_short_environments(state), *_waiting(state), *_untold(state)):
         say(line)
     say(f"state       {state}")
     return ExitCode.PASSED
@@ -84,6 +85,12 @@ def _short_environments(state: Path) -> Iterator[str]:
             yield f"{ground.environment:10}  {ground.target}: {runs}{busy}{held}"
         except PlatformTrouble as trouble:
             yield f"{ground.environment:10}  {ground.target}: TROUBLE: {trouble}"
+
+
+def _untold(state: Path) -> Iterator[str]:
+    for letter in waiting(state):
+        what = "given up" if letter.is_given_up else "tried again"
+        yield f"NOT TOLD    {letter.message}: {letter.trouble or 'not tried yet'}; {letter.tries} tries, {what}"
 
 
 def _waiting(state: Path) -> Iterator[str]:

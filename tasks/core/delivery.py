@@ -11,11 +11,11 @@ from tasks.core.delivery_settings import (
     ComponentSettings,
     DatabaseSettings,
     EnvironmentSettings,
-    NotificationSettings,
     TestSettings,
     VerificationSettings,
 )
 from tasks.core.freeze import FreezeWindow
+from tasks.core.notices import NotificationSettings
 from tasks.core.section import Section
 
 

@@ -122,12 +122,3 @@ class ApprovalSettings(Section):
     expires_seconds: Annotated[float, Field(ge=1, le=30 * 86_400)] = Field(
         86_400.0, description="seconds a question stays open before the release is rolled back"
     )
-
-
-class NotificationSettings(Section):
-    """Who is told how a change of production ended."""
-
-    url_variable: str = Field(
-        "TOWPATH_NOTIFY_URL", description="variable with the address that gets a JSON object with `text` by POST"
-    )
-    timeout_seconds: Seconds = Field(10.0, description="seconds the address may take to answer")

@@ -21,6 +21,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, create_model
 from tasks.adapters.approvals import Pending, take_proof, withdraw, write_pending
 from tasks.adapters.daemons import call
 from tasks.adapters.grounds import Ground
+from tasks.adapters.outbox import post
 from tasks.core.approval import (
     Answer,
     ApprovalRequest,
@@ -32,6 +33,7 @@ from tasks.core.approval import (
     Waiting,
     rule,
 )
+from tasks.core.notices import Event, Notice, NotificationSettings
 from tasks.watching import ApprovalAsked, ApprovalHeard, tell
 
 _POLL_SECONDS = 1.0
@@ -93,21 +95,35 @@ def question_page(request: ApprovalRequest) -> str:
 
 
 @asynccontextmanager
-async def question(ground: Ground, request: ApprovalRequest) -> AsyncIterator["Hearing"]:
+async def question(ground: Ground, request: ApprovalRequest, wanted: NotificationSettings) -> AsyncIterator["Hearing"]:
     """The question is open, and answers are heard, until the context ends; then the flow run goes on."""
     write_pending(ground, Pending(request=request))
     tell(ApprovalAsked(request))
+    telling = asyncio.create_task(post(ground.state, _notice(ground, request), wanted))
     hearing = Hearing(ground, request)
     listening = asyncio.create_task(hearing.listen())
     try:
         yield hearing
     finally:
+        telling.cancel()
         withdraw(ground, request.run, outcome=hearing.outcome())
         listening.cancel()
         with suppress(asyncio.CancelledError):
             await listening
         if hearing.is_paused:
             await _run_again(request.run)
+
+
+def _notice(ground: Ground, request: ApprovalRequest) -> Notice:
+    return Notice(
+        event=Event.APPROVAL_WANTED,
+        target=ground.target,
+        environment=ground.environment,
+        version=request.version,
+        text=f"{request.question} towpath approve {request.run} --by NAME",
+        about=request.run,
+        run=request.run,
+    )
 
 
 class Hearing:

@@ -85,7 +85,7 @@ async def ask_for_approval(run: CanaryRun) -> None:
     if run.rollout.phase is not Phase.ASKING:
         return
     request = _request(run)
-    async with question(run.change.ground, request) as hearing:
+    async with question(run.change.ground, request, run.change.delivery.notifications) as hearing:
         hearing.verdict.add_done_callback(lambda done: _tell_run(run, done))
         await run.watch(until=lambda rollout: rollout.phase is not Phase.ASKING)
         _keep_answers(run, hearing)

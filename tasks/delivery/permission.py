@@ -34,7 +34,7 @@ async def ask_for_permission(place: Workplace, request: DeliveryRequest, release
     ground = ground_of(place, place.settings.delivery.production)
     stable = _stable(ground)
     asked = _request(place, request, release, ground, stable)
-    async with question(ground, asked) as hearing:
+    async with question(ground, asked, place.settings.delivery.notifications) as hearing:
         try:
             async with asyncio.timeout(wanted.expires_seconds):
                 ruling = await asyncio.shield(hearing.verdict)

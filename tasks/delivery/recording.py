@@ -16,12 +16,13 @@ from tasks.adapters.artifacts import forget_old_artifacts
 from tasks.adapters.canary_logs import forget_old_logs
 from tasks.adapters.grounds import Ground, known_grounds
 from tasks.adapters.ledger import read_records, write_record
-from tasks.adapters.notifications import NotTold, tell_people
+from tasks.adapters.outbox import post
 from tasks.adapters.platforms.local.platform import LocalPlatform
 from tasks.adapters.retention import forget_old_runs
 from tasks.adapters.state import write_atomically
 from tasks.concluding import refused
 from tasks.core.delivery_report import delivery_page
+from tasks.core.notices import Notice, event_of
 from tasks.core.platform import PermitRevoked, PlatformTrouble
 from tasks.core.records import Ending, Record
 from tasks.delivery.change import Change, step
@@ -127,16 +128,19 @@ def _needed_in(ground: Ground) -> list[str]:
 @task(name="notify", task_run_name="notify", cache_policy=NO_CACHE)
 async def notify(change: Change, ending: Ending, reason: str) -> None:
     """Tell people; that nobody could be told is on record and undoes nothing."""
-    wanted, release = change.delivery.notifications, change.release
-    message = f"{change.ground.target} {release.version} in {change.ground.environment}: {ending}. {reason}"
-    facts = {"environment": change.ground.environment, "version": release.version, "ending": ending.value}
+    release, ground = change.release, change.ground
+    notice = Notice(
+        event=event_of(change.asked.kind, ending),
+        target=ground.target,
+        environment=ground.environment,
+        version=release.version,
+        text=f"{ground.target} {release.version} in {ground.environment}: {ending}. {reason}",
+        about=f"{change.asked.run} {ending}",
+        run=change.asked.run,
+        facts={"ending": ending.value},
+    )
     async with step(change, "notify") as saying:
-        try:
-            saying.text = await tell_people(
-                message, facts, variable=wanted.url_variable, timeout_seconds=wanted.timeout_seconds
-            )
-        except NotTold as failure:
-            saying.text = f"not told: {failure}"
+        saying.text = await post(ground.state, notice, change.delivery.notifications)
 
 
 async def conclude_released(change: Change, reason: str) -> State[Any]:

@@ -1,10 +1,8 @@
 """Words to the outside: notifications, answers to paused runs, load; against real servers on this machine."""
 
 import asyncio
-import json
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -13,39 +11,7 @@ from tasks.adapters.flow_runs import ServerBusy, ServerSilent, api_of, bury, res
 from tasks.adapters.load import LoadRefused, Tally, read_tally, send, send_and_tell
 from tasks.adapters.notifications import NotTold, tell_people
 from tasks.adapters.probing import ask
-
-
-class Heard:
-    """A server that answers as it is told and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.bodies: list[dict[str, object]] = []
-        self.paths: list[str] = []
-        self.status = 200
-        self.answer: object = {}
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                length = int(self.headers.get("Content-Length", 0))
-                outer.bodies.append(json.loads(self.rfile.read(length)))
-                self.do_GET()
-
-            def do_GET(self) -> None:
-                outer.paths.append(self.path)
-                content = json.dumps(outer.answer).encode()
-                self.send_response(outer.status)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                """Says nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+from tests.adapters.listening_server import Heard
 
 
 @pytest.fixture
