@@ -148,7 +148,7 @@ class Counted:
 
 
 async def send(client: httpx.AsyncClient, url: str, sent: Sent, counted: Counted) -> None:
-    """One delivery, sent again while nobody answers, as GitHub is asked to after an outage of the door."""
+    """One delivery, sent again some seconds later where nobody answered, as people have GitHub do after an outage."""
     deadline = time.monotonic() + 120
     while True:
         began = time.perf_counter()
@@ -157,7 +157,7 @@ async def send(client: httpx.AsyncClient, url: str, sent: Sent, counted: Counted
         except httpx.TransportError:
             assert time.monotonic() < deadline, "the door did not come back"
             counted.retried += 1
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(random.uniform(0.5, 5.0))
             continue
         counted.seconds.append(time.perf_counter() - began)
         counted.statuses[answer.status_code] += 1
@@ -244,7 +244,8 @@ async def register(api_url: str) -> None:
         for name in ("production", "pr-checks"):
             flow = (await client.post("/flows/", json={"name": name})).raise_for_status().json()["id"]
             words = {name: {"type": "string"} for name in ("target", "ref", "base", "title", "version", "who", "why")}
-            schema = {"type": "object", "properties": words | {"origin": {"type": "object"}}}
+            more = {"origin": {"type": "object"}, "wait_seconds": {"type": "number"}}
+            schema = {"type": "object", "properties": words | more}
             body = {"name": name, "flow_id": flow, "parameter_openapi_schema": schema, "enforce_parameter_schema": True}
             (await client.post("/deployments/", json=body)).raise_for_status()
 

@@ -16,24 +16,14 @@ from deployments.door_rates import Rates
 from deployments.draining import Drain
 from deployments.webhook import Door, make_app
 from tasks.adapters.deliveries import Deliveries, store_path
+from tasks.adapters.door_configuration import read_door_toml
 from tasks.adapters.flow_runs import api_of
 from tasks.adapters.hand_over import Server
 from tasks.adapters.locks import locked
-from tasks.core.door_settings import SECRETS_VARIABLE, DoorRefused, DoorSettings, read_door_settings, read_secrets
+from tasks.core.door_settings import SECRETS_VARIABLE, DoorRefused, read_secrets
 
 _HEADER_SECONDS = 10.0
 _MOST_CONNECTIONS = 1000
-
-
-def settings_of(state: Path) -> DoorSettings:
-    """What door.toml of this home says. Raises DoorRefused."""
-    path = state / "door.toml"
-    try:
-        return read_door_settings(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DoorRefused(f'{path} is missing: write [repositories."OWNER/NAME"] into it for each one') from None
-    except (OSError, UnicodeDecodeError) as broken:
-        raise DoorRefused(f"{path} cannot be read ({broken})") from broken
 
 
 class _Impatient(H11Protocol):
@@ -67,7 +57,7 @@ class _Impatient(H11Protocol):
 
 def serve(state: Path, host: str, port: int, *, on_open: Callable[[str], None]) -> None:
     """Keep the door open until the process is told to end. Raises DoorRefused, StoreBroken, OSError."""
-    settings, secrets = settings_of(state), read_secrets(os.environ.get(SECRETS_VARIABLE, ""))
+    settings, secrets = read_door_toml(state), read_secrets(os.environ.get(SECRETS_VARIABLE, ""))
     path = store_path(state)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

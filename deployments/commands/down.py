@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 
+from deployments.door_daemon import stop_door
 from deployments.saying import complain, say
 from deployments.server import stop_all
 from tasks.adapters.keepers import stop_keepers
@@ -22,6 +23,7 @@ def run(chosen: argparse.Namespace) -> int:
     state = state_home()
     for line in asyncio.run(take_back_everything(state)):
         say(line)
+    was_open = asyncio.run(stop_door(state))
     server, worker = asyncio.run(stop_all(state))
     keepers = asyncio.run(stop_keepers(state))
     try:
@@ -29,6 +31,8 @@ def run(chosen: argparse.Namespace) -> int:
     except PlatformTrouble as trouble:
         complain(f"towpath down: {trouble}")
         return ExitCode.ERROR
+    if was_open:
+        say("door    closed")
     say(f"worker  {'stopped' if worker else 'did not run'}")
     say(f"server  {'stopped' if server else 'did not run'}")
     for name in ("guard", "supervisor"):

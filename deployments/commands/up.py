@@ -1,13 +1,20 @@
-"""`towpath up`: the local Prefect server, a worker, the platform's supervisor and the guard, in the background."""
+"""`towpath up`: the local Prefect server, a worker, the platform's supervisor and the guard, in the background.
+
+With a door.toml in this home, the webhook door too.
+"""
 
 import argparse
 import asyncio
 import os
+from pathlib import Path
 
+from deployments.door_daemon import DoorStaysShut, is_wanted, start_door
 from deployments.saying import complain, say
 from deployments.server import ServerUnavailable, ensure_server, start_worker
+from tasks.adapters.door_configuration import read_door_toml
 from tasks.adapters.keepers import start_keepers
 from tasks.adapters.state import state_home
+from tasks.core.door_settings import DoorRefused
 from tasks.core.outcome import ExitCode
 
 _DATABASE = "TOWPATH_DATABASE_URL"
@@ -26,9 +33,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(chosen: argparse.Namespace) -> int:
     try:
         return asyncio.run(_up(chosen.database or os.environ.get(_DATABASE)))
-    except ServerUnavailable as unavailable:
+    except (ServerUnavailable, DoorStaysShut, DoorRefused) as unavailable:
         complain(f"towpath up: {unavailable}")
         return ExitCode.ERROR
+
+
+async def _open_door(state: Path) -> None:
+    """Only where this home has a door.toml, which nobody writes by accident."""
+    if is_wanted(state):
+        settings = read_door_toml(state)
+        door = await start_door(state, host=settings.host, port=settings.port)
+        say(f"door    {door.url}/github")
 
 
 async def _up(database: str | None) -> int:
@@ -39,5 +54,6 @@ async def _up(database: str | None) -> int:
     say(f"server  {address.ui_url}")
     say("worker  starting, it serves every deployment in prefect.yaml")
     await start_worker(state, address)
+    await _open_door(state)
     say("worker  runs; start a run in the UI or by `towpath ci PATH`, stop all by `towpath down`")
     return ExitCode.PASSED

@@ -55,7 +55,8 @@ class GroupCommit:
         self._opened.set_result(None)
         try:
             while batch := self._next_batch():
-                _do(connection, [each for each in batch if each is not None])
+                # NOTE: who no longer waits is passed over here; from now on nobody can take his question back.
+                _do(connection, [each for each in batch if each is not None and each[1].set_running_or_notify_cancel()])
                 if batch[-1] is None:
                     return
         finally:

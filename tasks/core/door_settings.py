@@ -35,6 +35,8 @@ class DoorSettings(Section):
     repositories: Mapping[str, RepositorySettings] = Field(
         {}, description="accepted repositories, OWNER/NAME or OWNER/*; deliveries of others are refused"
     )
+    host: str = Field("127.0.0.1", description="address that towpath up listens on; a proxy with TLS goes in front")
+    port: Annotated[int, Field(ge=1, le=65_535)] = Field(8088, description="port that towpath up listens on")
     commanders: tuple[str, ...] = Field((), description="logins whose comments are heard, whatever they are otherwise")
     associations: tuple[str, ...] = Field(
         ("OWNER", "MEMBER", "COLLABORATOR"),

@@ -15,10 +15,12 @@ _TAKES: Mapping[str, tuple[str, ...]] = {
     "ci": ("ref", "origin"),
     "security": ("ref", "base", "origin"),
     "pr-checks": ("ref", "base", "title", "origin"),
-    "cd": ("ref", "who", "why"),
-    "canary": ("ref", "who", "why"),
-    "production": ("version", "who", "why"),
+    "cd": ("ref", "who", "why", "wait_seconds"),
+    "canary": ("ref", "who", "why", "wait_seconds"),
+    "production": ("version", "who", "why", "wait_seconds"),
 }
+# Releases queue for their environment for as long as a question of the one before may stay open.
+_QUEUE_SECONDS = 86_400.0
 RELEASES = frozenset({"cd", "canary", "production"})
 _CHECKING = ("ci", "security", "pr-checks")
 
@@ -65,6 +67,7 @@ def starts_of(
         "version": version,
         "who": who,
         "why": f"GitHub delivery about {origin.repository}",
+        "wait_seconds": _QUEUE_SECONDS,
         "origin": origin.model_dump(mode="json"),
     }
     return tuple(

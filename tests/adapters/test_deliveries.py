@@ -118,6 +118,13 @@ def test_failing_work_takes_no_other_with_it(store: Deliveries) -> None:
         bad.result()
 
 
+def test_questions_taken_back(store: Deliveries) -> None:
+    """Who stops waiting for his answer ends nothing for the others, whenever he does."""
+    for number in range(200):
+        store.backlog().cancel()
+        assert store.receive(arrival(number)).result(timeout=30).reception is Reception.NEW
+
+
 def test_file_that_is_no_store(tmp_path: Path) -> None:
     """A file of something else is refused in one line and stays as it is."""
     (tmp_path / "deliveries.db").write_text("notes of mine, not a database at all, and longer than a header" * 20)

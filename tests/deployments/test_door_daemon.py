@@ -1,0 +1,44 @@
+"""The door among what `towpath up` keeps: opened once, told of, closed, and said to be shut when it will not open."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from deployments.door_daemon import DoorStaysShut, open_door, start_door, stop_door
+from tasks.adapters import daemons
+from tests.deployments.door import SECRET, SETTINGS
+
+
+@pytest.fixture(autouse=True)
+def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOWPATH_WEBHOOK_SECRETS", SECRET)
+    monkeypatch.setenv("GITHUB_TOKEN", "a-token-of-somebody")
+
+
+def test_open_and_closed(tmp_path: Path) -> None:
+    """Asked for twice it is one process, with its secrets and no other token; closed it is gone."""
+    (tmp_path / "door.toml").write_text(SETTINGS)
+    port = daemons.free_port(18088)
+    first = asyncio.run(start_door(tmp_path, host="127.0.0.1", port=port))
+    second = asyncio.run(start_door(tmp_path, host="127.0.0.1", port=port))
+    given = Path(f"/proc/{first.pid}/environ").read_bytes()
+
+    assert first.pid == second.pid
+    assert SECRET.encode() in given
+    assert b"a-token-of-somebody" not in given
+    assert SECRET.encode() not in Path(f"/proc/{first.pid}/cmdline").read_bytes()
+    assert asyncio.run(stop_door(tmp_path))
+    assert open_door(tmp_path) is None
+    assert not asyncio.run(stop_door(tmp_path))
+
+
+def test_that_will_not_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a secret nothing opens, and the reason is said in one line."""
+    (tmp_path / "door.toml").write_text(SETTINGS)
+    monkeypatch.delenv("TOWPATH_WEBHOOK_SECRETS")
+    with pytest.raises(DoorStaysShut, match="needs a secret") as caught:
+        asyncio.run(start_door(tmp_path, host="127.0.0.1", port=daemons.free_port(18088)))
+
+    assert "\n" not in str(caught.value)
+    assert open_door(tmp_path) is None
