@@ -13,13 +13,15 @@ from pydantic import Field
 
 from tasks.concluding import final_state, refused
 from tasks.core.origin import Origin
+from tasks.core.pull_requests.page import pull_request_page
 from tasks.naming import run_name
 from tasks.pull_requests.checking import run_checks
-from tasks.pull_requests.publishing import conclude_review, publish_review
+from tasks.pull_requests.publishing import conclude_review, publish_review, shown_of
 from tasks.pull_requests.request import PullRequestRequest
 from tasks.pull_requests.review import open_review, plan_review
 from tasks.request import MayLack
 from tasks.retrying import PermanentError, TemporaryError
+from tasks.showing import showing
 from tasks.watching import Planned, RunEnded, tell
 
 
@@ -55,14 +57,17 @@ async def pr_checks(
         origin=origin,
     )
     async with AsyncExitStack() as held:
+        shown = await held.enter_async_context(showing(origin, "pr_checks"))
         try:
             review = await open_review(held, request)
             plan = plan_review(review)
         except (PermanentError, TemporaryError) as reason:
+            await shown.stop(str(reason), is_cancelled=False)
             return refused(reason)
         tell(Planned(plan))
         results = await run_checks(plan, review)
         report = conclude_review(review, plan, results)
         await publish_review(report, review.place)
+        await shown.end(report, summary=pull_request_page(report), shown=shown_of(report))
     tell(RunEnded(report))
     return final_state(report)

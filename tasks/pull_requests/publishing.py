@@ -17,6 +17,7 @@ from tasks.core.rendering import junit
 from tasks.core.results import CheckResult, gate
 from tasks.pull_requests.review import Review
 from tasks.reporting import artifact_key, remember
+from tasks.showing import Shown
 from tasks.workplace import Workplace
 
 
@@ -40,6 +41,11 @@ def conclude_review(review: Review, plan: Plan, results: Iterable[CheckResult]) 
         label_pool=review.labels.pool,
         benchmarks=review.figures,
     )
+
+
+def shown_of(report: PullRequestReport) -> Shown:
+    """The one comment with the table, and the labels."""
+    return Shown(comment=pull_request_page(report), labels=frozenset(report.labels), pool=frozenset(report.label_pool))
 
 
 @task(name="report", cache_policy=NO_CACHE)
