@@ -82,6 +82,7 @@ def serve(state: Path, host: str, port: int, *, on_open: Callable[[str], None]) 
                 metrics,
                 Rates(settings.signed_per_minute),
                 Rates(settings.refused_per_minute),
+                state,
             )
             on_open(f"http://{host}:{listening.getsockname()[1]}")
             uvicorn.Server(_configured(door)).run(sockets=[listening])

@@ -13,12 +13,14 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, assert_never
 
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import ClientDisconnect
 
+from deployments.burying import conclude_shown
 from deployments.commanding import Commands
 from deployments.door_metrics import DoorMetrics
 from deployments.door_rates import Rates
@@ -37,6 +39,7 @@ _EVENT = re.compile(r"^[a-z_]{1,64}$")
 _LARGE_BYTES = 256 * 1024
 _CLEAN_SECONDS = 3600.0
 _DAY_SECONDS = 86_400.0
+_CONCLUDE_SECONDS = 30.0
 
 
 class Turned(Exception):
@@ -59,6 +62,7 @@ class Door:
     metrics: DoorMetrics
     signed: Rates
     refused: Rates
+    state: Path
 
 
 def make_app(door: Door) -> FastAPI:
@@ -66,7 +70,8 @@ def make_app(door: Door) -> FastAPI:
 
     @asynccontextmanager
     async def working(_: FastAPI) -> AsyncIterator[None]:
-        parts = [asyncio.create_task(each) for each in (door.drain.run(), door.commands.run(), _cleaning(door))]
+        work = (door.drain.run(), door.commands.run(), _cleaning(door), _concluding(door))
+        parts = [asyncio.create_task(each) for each in work]
         yield
         for part in parts:
             part.cancel()
@@ -98,6 +103,16 @@ async def _cleaning(door: Door) -> None:
         except StoreBroken as broken:
             _log.warning("old deliveries stay: %s", broken)
         await asyncio.sleep(_CLEAN_SECONDS)
+
+
+async def _concluding(door: Door) -> None:
+    """Runs that died are shown as ended where they came from: the door has the token, and brought them."""
+    while True:
+        try:
+            await conclude_shown(door.state)
+        except Exception as trouble:  # noqa: BLE001  (nothing that a forge does may end it)
+            _log.warning("runs that died are not shown as ended: %r", trouble)
+        await asyncio.sleep(_CONCLUDE_SECONDS)
 
 
 async def _answered(door: Door, request: Request) -> Response:

@@ -11,6 +11,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import Field
 
+from tasks.alarming import tell_if_red
 from tasks.concluding import conclude_run, final_state, refused
 from tasks.core.origin import Origin
 from tasks.core.rendering import markdown
@@ -67,6 +68,7 @@ async def ci(
         said = await offer_coverage(place)
         report = conclude_run(place, plan, results, notes=(said,))
         await publish_report(report, place)
+        await tell_if_red(report, place, origin)
         await shown.end(report, summary=markdown(report))
     tell(RunEnded(report))
     return final_state(report)

@@ -12,6 +12,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import Field
 
+from tasks.alarming import tell_if_red
 from tasks.concluding import final_state, refused
 from tasks.core.origin import Origin
 from tasks.core.security.page import security_page
@@ -82,6 +83,7 @@ async def security(
         running = await look_at_production(place, request)
         report = await judge_findings(place, plan, results, before, exceptions, base=known.commit, notes=running)
         report = await publish_security(report, place, origin)
+        await tell_if_red(report, place, origin)
         await shown.end(report, summary=security_page(report))
     tell(RunEnded(report))
     return final_state(report)

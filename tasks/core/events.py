@@ -110,7 +110,12 @@ def _pushed(seen: _Seen) -> Decision:
     if branch.startswith("gh-readonly-queue/"):
         return Ignored("a branch of the merge queue, which merge_group tells of")
     names = ["ci", "security"] + (["cd"] if branch == push.repository.default_branch else [])
-    origin = Origin(repository=push.repository.full_name, commit=push.after, is_trusted=True)
+    origin = Origin(
+        repository=push.repository.full_name,
+        commit=push.after,
+        is_trusted=True,
+        is_default_branch=branch == push.repository.default_branch,
+    )
     return Trigger(starts_of(names, seen.target, origin, who=push.sender.login))
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 class Origin(BaseModel):
     """`repository` is owner/name as the forge spells it, `commit` the head's full hash, `base` the branch that a pull
-    request goes to, and `pull_request` its number, 0 where a push began the run."""
+    request goes to, and `pull_request` its number, 0 where a push began the run. `is_default_branch` is of a push."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,6 +20,7 @@ class Origin(BaseModel):
     pull_request: Annotated[int, Field(ge=0)] = 0
     base: Annotated[str, Field(max_length=255)] = ""
     is_trusted: bool = False
+    is_default_branch: bool = False
 
     @model_validator(mode="after")
     def _has_base(self) -> Self:
