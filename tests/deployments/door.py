@@ -122,6 +122,7 @@ class Ran:
     deployment: str
     parameters: Mapping[str, Any]
     tags: tuple[str, ...]
+    variables: Mapping[str, str]
     is_cancelled: bool = False
 
 
@@ -145,11 +146,17 @@ class ServerOfTests(Server):
         return Deployment(name, name, self.words, self.pools[name]) if name in self.pools else None
 
     async def start(
-        self, deployment: Deployment, parameters: Mapping[str, Any], *, tags: tuple[str, ...], key: str
+        self,
+        deployment: Deployment,
+        parameters: Mapping[str, Any],
+        *,
+        tags: tuple[str, ...],
+        key: str,
+        variables: Mapping[str, str],
     ) -> str:
         if self.refuses == deployment.name:
             raise RunRefused("the Prefect server refused it (409)")
-        self.runs.setdefault(key, Ran(deployment.name, parameters, tags))
+        self.runs.setdefault(key, Ran(deployment.name, parameters, tags, variables))
         if self.dies_after_start:
             raise ServerBusy("the connection broke")
         return f"run of {key}"

@@ -29,7 +29,7 @@ class Scene:
         self.home = home
         self.store = Deliveries(home / "deliveries.db")
         self.server = ServerOfTests()
-        self.drain = Drain(self.store, SETTINGS, lambda: self.server)
+        self.drain = Drain(self.store, SETTINGS, lambda: self.server, home=home)
         self.commands = Commands(self.store, SETTINGS, home)
         self.count = 0
 
@@ -77,6 +77,7 @@ async def test_each_run_once(scene: Scene) -> None:
 
     assert [f"{name}:ci", f"{name}:security", f"{name}:cd"] == list(scene.server.runs)
     assert scene.states(name) == ["started"] * 3
+    assert [run.variables for run in scene.server.runs.values()] == [{}] * 3
 
 
 async def test_broken_after_start(scene: Scene) -> None:
@@ -181,6 +182,9 @@ class TestForks:
         (run,) = scene.server.runs.values()
         assert run.parameters["origin"]["is_trusted"] is False
         assert "untrusted" in run.tags
+        assert run.variables["TOWPATH_HOME"] == f"{scene.home}/untrusted"
+        assert run.variables["PREFECT_LOCAL_STORAGE_PATH"].startswith(f"{scene.home}/untrusted/")
+        assert {run.variables[name] for name in run.variables if name.endswith(("TOKEN", "KEY", "SECRETS"))} == {""}
 
     async def test_next_commit_is_held_again(self, scene: Scene) -> None:
         """What was allowed for one commit is not for the next."""
