@@ -1,6 +1,6 @@
 """The door among what `towpath up` keeps in the background: opened when this home has a door.toml, closed by `down`.
 
-It gets its own secrets and what it needs to reach Prefect, and no other token.
+It gets its own secrets, what it needs to reach Prefect and GitHub, and no other token.
 """
 
 import asyncio
@@ -17,7 +17,11 @@ from tasks.core.door_settings import SECRETS_VARIABLE
 
 _START_SECONDS = 30.0
 _POLL_SECONDS = 0.1
-_HANDED_ON = (SECRETS_VARIABLE, "PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING")
+_HANDED_ON = (
+    SECRETS_VARIABLE,
+    *("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING"),
+    *("GITHUB_TOKEN", "GITHUB_API_URL", "TOWPATH_GITHUB_APP_ID", "TOWPATH_GITHUB_APP_KEY"),
+)
 
 
 class DoorStaysShut(Exception):

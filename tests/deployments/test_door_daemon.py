@@ -13,7 +13,7 @@ from tests.deployments.door import SECRET, SETTINGS
 @pytest.fixture(autouse=True)
 def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOWPATH_WEBHOOK_SECRETS", SECRET)
-    monkeypatch.setenv("GITHUB_TOKEN", "a-token-of-somebody")
+    monkeypatch.setenv("CODECOV_TOKEN", "a-token-of-somebody")
 
 
 def test_open_and_closed(tmp_path: Path) -> None:

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from tasks.adapters.approvals import Pending
+from tasks.adapters.flow_runs import api_of
 from tasks.core.records import Ending
+from tests.core.github_events import comment
+from tests.deployments.door import open_door
 from tests.e2e.delivery_stage import LONG_WATCH, Delivered, asking, configured, setting, when_ended, words_of
 from tests.e2e.stage import until
 
@@ -202,3 +205,23 @@ def test_production_asks(production: Delivered) -> None:
     assert "rejected by Bob: not on Fridays" in words_of(deploy)
     after = production.status()
     assert (after.stable, after.candidate, production.records()) == (before.stable, None, records)
+
+
+def test_signed(production: Delivered) -> None:
+    """Where proof is needed a name that is claimed does not count, a signed comment does, and the record says so."""
+    wanted = (*asking(), *setting("approvals.require_proof", "true"))
+    settings = f'[repositories."acme/shop"]\ntarget = "{production.repository}"\n'
+    with production.load(per_second=PER_SECOND):
+        canary = production.start_canary(*configured(LABEL="signed"), *wanted)
+        run = production.when_asking(canary)
+        claimed = production.approve(run, "--by", "ada")
+        with open_door(production.stage.home, api=api_of(production.stage.home), settings=settings) as door:
+            door.post(comment(f"/towpath approve {run} read it"), "signed-00001", "issue_comment")
+            code = when_ended(canary)
+            shown = door.towpath("deliveries", "show", "signed-00001").stdout
+
+    assert (claimed.exit_code, "takes proved ones" in claimed.errors) == (1, True)
+    assert code == 0, shown
+    assert "(name proved)" in shown
+    record = production.records()[-1]
+    assert [(each.by, each.is_proved) for each in record.approvals] == [("ada", True)]
