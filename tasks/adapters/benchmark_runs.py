@@ -24,6 +24,7 @@ from tasks.core.projects import is_within
 from tasks.core.prose import last_line
 
 _READABLE_BYTES = 64 << 20
+_TIMER = Path(__file__).with_name("benchmark_timer")
 
 
 class Runner(StrEnum):
@@ -184,17 +185,27 @@ async def run_once(
         raise BenchmarksFailed(f"{suite.runner} left no figures that can be read (see {log})") from broken
     finally:
         output.unlink(missing_ok=True)
-    return {name: seconds for name, seconds in read.items() if math.isfinite(seconds) and seconds > 0}
+    prefix = "" if suite.folder == "." else f"{suite.folder}/"
+    return {f"{prefix}{name}": seconds for name, seconds in read.items() if math.isfinite(seconds) and seconds > 0}
 
 
 def _argv(suite: Suite, side: Side, output: Path, orders: Orders) -> tuple[str, ...]:
     match suite.runner:
         case Runner.PYTEST:
             return (
-                *(str(side.built.binaries / "python"), "-m", "pytest", *suite.files),
+                *(str(side.built.binaries / "python"), "-m", "pytest", "--rootdir=.", *suite.files),
                 *("--benchmark-only", f"--benchmark-json={output}", "--benchmark-quiet", "--benchmark-warmup=on"),
                 *(f"--benchmark-max-time={orders.seconds_per_benchmark:g}", "--benchmark-min-rounds=5"),
-                *("--benchmark-disable-gc", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "--color=no"),
+                *(
+                    "--benchmark-timer=towpath_timer.read_seconds",
+                    "--benchmark-disable-gc",
+                    "-q",
+                    "-p",
+                    "no:cacheprovider",
+                    "-p",
+                    "no:randomly",
+                    "--color=no",
+                ),
             )
         case Runner.VITEST:
             program = str(side.built.binaries / "vitest")
@@ -205,7 +216,7 @@ def _argv(suite: Suite, side: Side, output: Path, orders: Orders) -> tuple[str, 
 
 def _environment(side: Side) -> dict[str, str]:
     path = os.pathsep.join([str(side.built.binaries), os.environ.get("PATH", os.defpath)])
-    return {"PATH": path, "VIRTUAL_ENV": str(side.built.folder), "CI": "true"}
+    return {"PATH": path, "VIRTUAL_ENV": str(side.built.folder), "PYTHONPATH": str(_TIMER), "CI": "true"}
 
 
 def read_pytest_benchmark(report: Any) -> dict[str, float]:

@@ -96,7 +96,7 @@ class BenchmarkSettings(Section):
         12, description="runs of each revision; fewer than 8 cannot decide over several benchmarks at once"
     )
     error_rate: Annotated[float, Field(gt=0, le=0.2)] = Field(
-        0.05, description="false alarms that are tolerated over all benchmarks of a run together"
+        0.02, description="share of runs on identical code that may call any benchmark slower, however noisy it is"
     )
     seconds_per_benchmark: Annotated[float, Field(gt=0, le=60)] = Field(
         0.2, description="seconds that one benchmark takes in one run"

@@ -1,0 +1,47 @@
+"""The performance gate through the whole flow, with a real environment and real benchmarks."""
+
+import pytest
+
+from flows.pr_checks import pr_checks
+from tasks.core.outcome import Verdict
+from tasks.core.pull_requests.perf_gate import Speed
+from tasks.core.pull_requests.report import PullRequestReport
+from tests.adapters.real_git import git
+from tests.flows.conftest import Target
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.network,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+QUICK = ("pull_requests.benchmarks.pairs=6", "pull_requests.benchmarks.seconds_per_benchmark=0.02")
+BASE = {
+    "towpath.toml": '[pull_requests.disabled]\ncoverage = "not asked here"\n',
+    "requirements.txt": "pytest==9.0.*\npytest-benchmark\n",
+    "work.py": "def work():\n    return sum(number * number for number in range(2000))\n",
+    "test_work.py": "from work import work\n\n\ndef test_speed(benchmark):\n    benchmark(work)\n",
+}
+
+
+async def test_what_became_slower_fails(target: Target) -> None:
+    """Twice the work in the head fails with its figures; a change of prose runs no benchmark at all."""
+    target.write(BASE)
+    git(target.folder, "add", "--all")
+    git(target.folder, "commit", "--quiet", "--message", "feat: base")
+    git(target.folder, "checkout", "--quiet", "-b", "topic")
+    target.write({"notes.md": "x\n"})
+    git(target.folder, "add", "--all")
+    git(target.folder, "commit", "--quiet", "--message", "docs: notes")
+    prose = await target.run(pr_checks, base="main", overrides=list(QUICK))
+    assert prose.check("pull-request/benchmarks").reason == "no source changed"
+
+    target.write({"work.py": BASE["work.py"].replace("2000", "4000")})
+    git(target.folder, "commit", "--quiet", "--all", "--message", "feat: more work")
+    ran = await target.run(pr_checks, base="main", overrides=list(QUICK), title="feat: more work")
+    report = ran.report
+    assert isinstance(report, PullRequestReport)
+    check = ran.check("pull-request/benchmarks")
+    assert (check.verdict, check.reason[:31]) == (Verdict.FAILED, "1 of 1 slower: test_work.py::te"), check
+    (figure,) = report.benchmarks
+    assert figure.speed is Speed.SLOWER
+    assert 1.5 < figure.ratio < 2.7
