@@ -153,7 +153,9 @@ class Commands:
         is_hash = bool(re.fullmatch(r"[0-9a-f]{40}", commit))
         origin = Origin(repository=command.repository, commit=commit if is_hash else _NO_COMMIT, is_trusted=True)
         (start,) = starts_of(["canary"], command.target, origin, who=command.by)
-        parameters = {**start.parameters, "ref": commit}
+        # NOTE: what is known by a name alone has no commit that it could be shown at.
+        known = {key: value for key, value in start.parameters.items() if key != "origin" or is_hash}
+        parameters = {**known, "ref": commit}
         chosen = Start(start.deployment, parameters, origin)
         return DeliveryState.STARTED, f"{command.by} starts a canary of {commit}", (chosen,)
 

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 
-from deployments.door_daemon import stop_door
 from deployments.saying import complain, say
 from deployments.server import stop_all
 from tasks.adapters.keepers import stop_keepers
@@ -16,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
+    from deployments.door_daemon import stop_door
     from deployments.guard import take_back_everything
     from tasks.adapters.platforms.local.supervisor import end_strays
     from tasks.core.platform import PlatformTrouble

@@ -8,13 +8,10 @@ import asyncio
 import os
 from pathlib import Path
 
-from deployments.door_daemon import DoorStaysShut, is_wanted, start_door
 from deployments.saying import complain, say
 from deployments.server import ServerUnavailable, ensure_server, start_worker
-from tasks.adapters.door_configuration import read_door_toml
 from tasks.adapters.keepers import start_keepers
 from tasks.adapters.state import state_home
-from tasks.core.door_settings import DoorRefused
 from tasks.core.outcome import ExitCode
 
 _DATABASE = "TOWPATH_DATABASE_URL"
@@ -33,17 +30,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(chosen: argparse.Namespace) -> int:
     try:
         return asyncio.run(_up(chosen.database or os.environ.get(_DATABASE)))
-    except (ServerUnavailable, DoorStaysShut, DoorRefused) as unavailable:
+    except ServerUnavailable as unavailable:
         complain(f"towpath up: {unavailable}")
         return ExitCode.ERROR
 
 
 async def _open_door(state: Path) -> None:
-    """Only where this home has a door.toml, which nobody writes by accident."""
-    if is_wanted(state):
+    """Only where this home has a door.toml, which nobody writes by accident. Raises ServerUnavailable."""
+    from deployments.door_daemon import DoorStaysShut, is_wanted, start_door
+    from tasks.adapters.door_configuration import read_door_toml
+    from tasks.core.door_settings import DoorRefused
+
+    if not is_wanted(state):
+        return
+    try:
         settings = read_door_toml(state)
         door = await start_door(state, host=settings.host, port=settings.port)
-        say(f"door    {door.url}/github")
+    except (DoorStaysShut, DoorRefused) as shut:
+        raise ServerUnavailable(str(shut)) from shut
+    say(f"door    {door.url}/github")
 
 
 async def _up(database: str | None) -> int:
