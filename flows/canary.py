@@ -12,7 +12,9 @@ from prefect.client.schemas.objects import State
 from pydantic import Field
 
 from tasks.concluding import refused
+from tasks.core.origin import Origin
 from tasks.core.records import Kind
+from tasks.delivery.announcing import announced
 from tasks.delivery.canarying import (
     abort_canary,
     ask_for_approval,
@@ -40,6 +42,7 @@ async def canary(
     override: str = "",
     wait_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0.0,
     overrides: list[str] = [],  # noqa: B006  (Prefect copies defaults, and the form needs a list)
+    origin: Origin | None = None,
 ) -> State[Any]:
     """Try a release on a share of production's traffic, and promote it when it is shown to be good and approved.
 
@@ -51,6 +54,7 @@ async def canary(
         override: why a release that was not in staging is tried all the same; goes on record
         wait_seconds: how long to wait while somebody else changes production
         overrides: settings as key.path=value, over towpath.toml's
+        origin: where on GitHub it comes from; the change is shown there as a deployment
     """
     request = DeliveryRequest(
         target=target,
@@ -68,6 +72,7 @@ async def canary(
             release = await build_release(place, request, place.settings.delivery.production)
             gates = await check_staging(place, request, release)
             change = must_stand_beside(await open_change(held, change_of(Kind.CANARY, place, request, release, gates)))
+            await held.enter_async_context(announced(origin, change))
         except (PermanentError, TemporaryError) as reason:
             return refused(reason)
         run = begin_canary(change)

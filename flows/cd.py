@@ -12,7 +12,9 @@ from prefect.client.schemas.objects import State
 from pydantic import Field
 
 from tasks.concluding import refused
+from tasks.core.origin import Origin
 from tasks.core.records import Kind
+from tasks.delivery.announcing import announced
 from tasks.delivery.change import open_change
 from tasks.delivery.migrating import back_up, migrate
 from tasks.delivery.recording import conclude_failed, conclude_released
@@ -34,6 +36,7 @@ async def cd(
     override: str = "",
     wait_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0.0,
     overrides: list[str] = [],  # noqa: B006  (Prefect copies defaults, and the form needs a list)
+    origin: Origin | None = None,
 ) -> State[Any]:
     """Build a revision that has passed its gates and release it to staging.
 
@@ -45,6 +48,7 @@ async def cd(
         override: why gates that are not green are passed over; goes on record
         wait_seconds: how long to wait while somebody else changes staging
         overrides: settings as key.path=value, over towpath.toml's
+        origin: where on GitHub it comes from; the change is shown there as a deployment
     """
     request = DeliveryRequest(
         target=target,
@@ -61,6 +65,7 @@ async def cd(
             gates = await check_gates(place, request)
             release = await build_release(place, request, place.settings.delivery.staging)
             change = await open_change(held, change_of(Kind.CD, place, request, release, gates))
+            await held.enter_async_context(announced(origin, change))
         except (PermanentError, TemporaryError) as reason:
             return refused(reason)
         try:

@@ -12,7 +12,9 @@ from prefect.client.schemas.objects import State
 from pydantic import Field
 
 from tasks.concluding import refused
+from tasks.core.origin import Origin
 from tasks.core.records import Ending, Kind
+from tasks.delivery.announcing import announced
 from tasks.delivery.change import open_change
 from tasks.delivery.migrating import back_up, migrate
 from tasks.delivery.permission import ask_for_permission
@@ -35,6 +37,7 @@ async def production(
     override: str = "",
     wait_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0.0,
     overrides: list[str] = [],  # noqa: B006  (Prefect copies defaults, and the form needs a list)
+    origin: Origin | None = None,
 ) -> State[Any]:
     """Release a version to production.
 
@@ -46,6 +49,7 @@ async def production(
         override: why a release that was not in staging is released all the same; goes on record
         wait_seconds: how long to wait while somebody else changes production
         overrides: settings as key.path=value, over towpath.toml's
+        origin: where on GitHub it comes from; the change is shown there as a deployment
     """
     try:
         request = DeliveryRequest(
@@ -67,6 +71,7 @@ async def production(
             permission = await ask_for_permission(place, request, release)
             asked = change_of(Kind.PRODUCTION, place, request, release, gates, permission=permission)
             change = await open_change(held, asked)
+            await held.enter_async_context(announced(origin, change))
         except (PermanentError, TemporaryError) as reason:
             return refused(reason)
         try:

@@ -15,9 +15,9 @@ _TAKES: Mapping[str, tuple[str, ...]] = {
     "ci": ("ref", "origin"),
     "security": ("ref", "base", "origin"),
     "pr-checks": ("ref", "base", "title", "origin"),
-    "cd": ("ref", "who", "why", "wait_seconds"),
-    "canary": ("ref", "who", "why", "wait_seconds"),
-    "production": ("version", "who", "why", "wait_seconds"),
+    "cd": ("ref", "who", "why", "wait_seconds", "origin"),
+    "canary": ("ref", "who", "why", "wait_seconds", "origin"),
+    "production": ("version", "who", "why", "wait_seconds", "origin"),
 }
 # Releases queue for their environment for as long as a question of the one before may stay open.
 _QUEUE_SECONDS = 86_400.0
