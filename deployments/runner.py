@@ -8,10 +8,12 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deployments.saying import say
-from tasks.core.forge.workflow_commands import commands_of, deaf, hearing
-from tasks.core.results import Report
+
+if TYPE_CHECKING:
+    from tasks.core.results import Report
 
 
 def is_on_runner() -> bool:
@@ -24,6 +26,9 @@ def unheard() -> Iterator[None]:
     if not is_on_runner():
         yield
         return
+    # NOTE: not at the top, since what it knows of reports takes its time to import, and --help must not wait.
+    from tasks.core.forge.workflow_commands import deaf, hearing
+
     token = secrets.token_hex(16)
     say(deaf(token))
     try:
@@ -32,10 +37,12 @@ def unheard() -> Iterator[None]:
         say(hearing(token))
 
 
-def tell_runner(report: Report) -> None:
+def tell_runner(report: "Report") -> None:
     """Annotations, and the report's page as the step's summary."""
     if not is_on_runner():
         return
+    from tasks.core.forge.workflow_commands import commands_of
+
     for line in commands_of(report):
         say(line)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
