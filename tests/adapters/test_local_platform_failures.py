@@ -123,7 +123,8 @@ async def test_an_environment_that_was_made_anew_has_nothing_of_the_old_one(tmp_
     async with stage(tmp_path) as on:
         await on.stable("v1", 2)
         before = {each.pid for each in on.processes()}
-        shutil.rmtree(on.folder.path)
+        # Moved first: the supervisor may be writing into it at this very moment.
+        shutil.rmtree(on.folder.path.rename(tmp_path / "gone"), ignore_errors=True)
         on.platform.prepare(ENVIRONMENT, int(on.url.rpartition(":")[2]) + 1)
         on.take_permit()
         await on.until_marks({"router"})
