@@ -54,6 +54,7 @@ async def ci(
         use_cache=use_cache,
         may_lack=frozenset(may_lack),
         overrides=tuple(overrides),
+        origin=origin,
     )
     async with AsyncExitStack() as held:
         shown = await held.enter_async_context(showing(origin, "ci"))

@@ -67,6 +67,7 @@ async def security(
         may_lack=frozenset(may_lack),
         overrides=with_block_on(overrides, block_on),
         watches_production=watch_production,
+        origin=origin,
     )
     async with AsyncExitStack() as held:
         shown = await held.enter_async_context(showing(origin, "security"))

@@ -21,7 +21,7 @@ def conclude_run(place: Workplace, plan: Plan, results: Iterable[CheckResult], *
         **facts_of(place),
         verdict=decision.verdict,
         reason=decision.reason,
-        notes=(*plan.notes, *notes),
+        notes=(*plan.notes, *place.rules.notes, *notes),
         checks=checks,
     )
 

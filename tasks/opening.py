@@ -12,7 +12,9 @@ from prefect.settings import get_current_settings
 
 from tasks.adapters.live_runs import hold_run
 from tasks.adapters.state import state_home
-from tasks.preparing import checkout, configure
+from tasks.core.origin import Origin
+from tasks.preparing import checkout
+from tasks.ruling import settings_and_rules
 from tasks.watching import RunStarted, tell
 from tasks.workplace import Workplace
 
@@ -26,6 +28,8 @@ class Asked(Protocol):
     def ref(self) -> str | None: ...
     @property
     def overrides(self) -> tuple[str, ...]: ...
+    @property
+    def origin(self) -> Origin | None: ...
 
 
 @dataclass(frozen=True)
@@ -53,9 +57,11 @@ async def open_workplace(held: AsyncExitStack, request: Asked) -> Workplace:
     """Everything a run over a target needs, given back when `held` is closed. Raises PermanentError, TemporaryError."""
     run = open_run(held)
     snapshot = await checkout(held, request.target, request.ref, run.state)
+    settings, rules = await settings_and_rules(request.target, request.origin, snapshot, request.overrides, run.state)
     return Workplace(
         snapshot=snapshot,
-        settings=configure(snapshot, request.overrides),
+        settings=settings,
+        rules=rules,
         state=run.state,
         folder=run.folder(snapshot.name),
         run_id=run.run_id,

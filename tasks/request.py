@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tasks.core.origin import Origin
+
 
 class MayLack(StrEnum):
     """What a run may go without, its checks then skipped with that reason instead of being errors."""
@@ -18,3 +20,4 @@ class CiRequest:
     use_cache: bool = True
     may_lack: frozenset[MayLack] = frozenset()
     overrides: tuple[str, ...] = ()
+    origin: Origin | None = None

@@ -14,6 +14,7 @@ from tasks.adapters.programs import Program
 from tasks.adapters.snapshots import Snapshot
 from tasks.core.environments import digest
 from tasks.core.plan import Inputs, PlannedCheck
+from tasks.core.rules import Rules
 from tasks.core.settings import ImageSettings, Settings
 from tasks.core.tools.contract import Invocation, Tool
 from tasks.turns import Turns
@@ -35,6 +36,7 @@ class Workplace:
         run_id: str,
         started: datetime,
         overrides: tuple[str, ...] = (),
+        rules: Rules | None = None,
     ) -> None:
         self.snapshot = snapshot
         self.settings = settings
@@ -43,6 +45,7 @@ class Workplace:
         self.run_id = run_id
         self.started = started
         self.overrides = overrides
+        self.rules = rules or Rules()
         self._began = time.monotonic()
         number = settings.run.parallelism or os.cpu_count() or 1
         self.turns = Turns(number)

@@ -4,6 +4,8 @@ import getpass
 from contextlib import suppress
 from dataclasses import dataclass
 
+from tasks.core.origin import Origin
+
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryRequest:
@@ -16,6 +18,7 @@ class DeliveryRequest:
     override: str = ""
     overrides: tuple[str, ...] = ()
     wait_seconds: float = 0.0
+    origin: Origin | None = None
 
 
 def named(who: str) -> str:

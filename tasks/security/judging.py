@@ -14,6 +14,7 @@ from tasks.concluding import facts_of, state_of
 from tasks.core.outcome import Outcome, Verdict
 from tasks.core.plan import matches
 from tasks.core.results import CheckResult, gate
+from tasks.core.rules import WAIVERS
 from tasks.core.security.baseline import compare
 from tasks.core.security.findings import Finding, Status
 from tasks.core.security.merging import Merged, merge
@@ -28,15 +29,13 @@ from tasks.core.settings import SettingsRefused
 from tasks.retrying import BadInput
 from tasks.workplace import Workplace
 
-_WAIVERS = ".towpath/waivers.toml"
-
 
 class Exceptions:
     """What the target says need not count: its waivers and its VEX documents."""
 
     def __init__(self, place: Workplace) -> None:
-        own = _text(place.snapshot, _WAIVERS)
-        listed = read_waivers(_WAIVERS, own) if own else ()
+        own = place.rules.over({WAIVERS: _text(place.snapshot, WAIVERS)}).get(WAIVERS, "")
+        listed = read_waivers(WAIVERS, own) if own else ()
         self.waivers: tuple[WaiverSettings, ...] = (*place.settings.waivers, *listed)
         self.statements: tuple[Statement, ...] = tuple(_statements(place))
 
@@ -53,7 +52,8 @@ def _statements(place: Workplace) -> Iterator[Statement]:
     patterns = place.settings.security.vex
     for path in sorted(place.snapshot.files):
         if any(matches(path, pattern) for pattern in patterns):
-            yield from read_vex(path, _text(place.snapshot, path))
+            text = _text(place.snapshot, path)
+            yield from read_vex(path, text) if place.rules.allows(path, text) else ()
 
 
 def _text(snapshot: Snapshot, path: str) -> str:
@@ -82,7 +82,7 @@ async def judge_findings(
         **facts_of(place),
         verdict=decision.verdict,
         reason=decision.reason,
-        notes=(*plan.notes, *notes),
+        notes=(*plan.notes, *place.rules.notes, *notes),
         checks=checks,
         base=base,
         not_covered=tuple(Gap(what=gap.what, why=gap.why, remedy=gap.remedy) for gap in plan.not_covered()),

@@ -40,7 +40,7 @@ async def plan_security(
     place: Workplace, request: SecurityRequest, *, base: str = "", reads_history: bool = True
 ) -> ScanPlan:
     """What to scan. Raises BadInput where the configuration does not fit what is there."""
-    contents = {**manifests_of(place.snapshot), **_yaml_and_locks(place)}
+    contents = place.rules.over({**manifests_of(place.snapshot), **_yaml_and_locks(place)})
     files = frozenset(place.snapshot.files)
     found = Found(
         discovery=discover(Texts(files, contents), place.settings.projects),

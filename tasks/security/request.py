@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from tasks.core.origin import Origin
 from tasks.request import MayLack
 
 
@@ -17,6 +18,7 @@ class SecurityRequest:
     may_lack: frozenset[MayLack] = frozenset()
     overrides: tuple[str, ...] = ()
     watches_production: bool = False
+    origin: Origin | None = None
 
     def at(self, ref: str | None) -> "SecurityRequest":
         """The same of another revision, by itself."""

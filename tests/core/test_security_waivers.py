@@ -168,3 +168,14 @@ def test_an_unfilled_suggestion_is_refused() -> None:
     """A suggestion that nobody has put a name under is refused."""
     with pytest.raises(SettingsRefused, match="owner"):
         read_waivers("w.toml", suggested_waiver(findings(leak("f1"))[0], today=TODAY))
+
+
+def test_a_finding_that_is_accepted_in_part_is_said() -> None:
+    """Of a secret that two scanners name differently, a waiver of one name is told what it lacks."""
+    sightings = (leak("one", scanner="one"), leak("two", scanner="two"))
+    (merged,) = merge(sightings)
+    (finding,) = findings(*sightings)
+    other = next(name for name in finding.names if name != finding.id)
+    (said,) = waiver_problems([merged], [waiver(finding.id)], TODAY)
+    assert f'add aliases = ["{other}"]' in said
+    assert waiver_problems([merged], [waiver(finding.id, other)], TODAY) == ()

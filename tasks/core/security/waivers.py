@@ -78,7 +78,19 @@ def waiver_problems(
     """A line for each waiver that does not do what its author believes; `others` are names of what is no finding."""
     there = {name for finding in findings for sighting in finding.sightings for name in names(sighting)} | {*others}
     acceptance = accepted(findings, waivers, today)
-    return tuple(line for waiver in waivers for line in _problems(waiver, today, there, acceptance))
+    own = [line for waiver in waivers for line in _problems(waiver, today, there, acceptance)]
+    return (*own, *_half_accepted(findings, acceptance))
+
+
+def _half_accepted(findings: Sequence[Merged], acceptance: Accepted) -> Iterator[str]:
+    """What one scanner saw may be more than what another saw, so that all of a finding must be accepted."""
+    for finding in findings:
+        waivers = [waiver for sighting in finding.sightings if (waiver := acceptance.of(sighting))]
+        left = {names(sighting)[0] for sighting in finding.sightings if acceptance.of(sighting) is None}
+        if waivers and left:
+            named = ", ".join(_quoted(numbered(name, acceptance.copies.get(name, 1))) for name in sorted(left))
+            said = flat(f"waiver of {waivers[0].identity} ({waivers[0].owner})")
+            yield f"{said} accepts its finding only in part, which blocks as before: add aliases = [{named}]"
 
 
 def _problems(waiver: WaiverSettings, today: date, there: set[str], acceptance: Accepted) -> Iterator[str]:
