@@ -23,6 +23,7 @@ from uuid import uuid4
 
 from deployments.burying import bury_later, bury_what_waits, withdraw_dead_questions
 from deployments.guard_records import abandoned_record, guard_record
+from deployments.missed import tell_missed
 from deployments.saying import complain, say
 from tasks.adapters import permits
 from tasks.adapters.approvals import withdraw
@@ -51,6 +52,7 @@ from tasks.core.records import Record, Step
 
 PERIOD_SECONDS = 1.0
 _TELLING_SECONDS = 5.0
+_SCHEDULE_SECONDS = 60.0
 WHO = "the guard"
 PlatformOf = Callable[[Ground], Platform]
 
@@ -182,10 +184,14 @@ async def guard(state: Path, *, stop: asyncio.Event) -> None:
 
 
 async def _tell_again(state: Path) -> None:
-    """Whatever people have not been told yet is told again when it is due."""
+    """Whatever people have not been told yet is told again when it is due; and schedules that were missed."""
+    looked = -_SCHEDULE_SECONDS
     while True:
         try:
             await deliver_due(state, now=time.time())
+            if time.monotonic() - looked >= _SCHEDULE_SECONDS:
+                looked = time.monotonic()
+                await tell_missed(state, now=datetime.now(UTC))
         except Exception as trouble:  # noqa: BLE001  (one letter must not keep the others)
             complain(f"{_now()} {trouble!r}")
         await asyncio.sleep(_TELLING_SECONDS)

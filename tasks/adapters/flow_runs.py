@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,28 @@ async def bury(api_url: str, run: str, message: str) -> None:
     await _post(f"{api_url}/flow_runs/{run}/set_state", {"state": state, "force": True})
 
 
+@dataclass(frozen=True)
+class LateRun:
+    """A run that was due and that nobody has taken up."""
+
+    id: str
+    name: str
+    due: datetime
+
+
+async def late_runs(api_url: str, *, before: datetime) -> tuple[LateRun, ...]:
+    """Runs that were due before a moment and are marked as late, at most 50. Raises ServerSilent."""
+    due = {"before_": before.astimezone(UTC).isoformat()}
+    asked = {"flow_runs": {"state": {"name": {"any_": ["Late"]}}, "expected_start_time": due}, "limit": 50}
+    found = await _ask(f"{api_url}/flow_runs/filter", asked)
+    try:
+        return tuple(
+            LateRun(run["id"], run["name"], datetime.fromisoformat(run["expected_start_time"])) for run in found
+        )
+    except (KeyError, TypeError, ValueError) as broken:
+        raise ServerSilent("the Prefect server's answer is none that is known") from broken
+
+
 def api_client() -> httpx.AsyncClient:
     """A client that speaks to a Prefect API as the environment says it may."""
     headers = {"Authorization": f"Bearer {key}"} if (key := os.environ.get("PREFECT_API_KEY")) else {}
@@ -58,6 +81,10 @@ def api_client() -> httpx.AsyncClient:
 
 
 async def _post(url: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(await _ask(url, body))
+
+
+async def _ask(url: str, body: Mapping[str, Any]) -> Any:
     try:
         async with api_client() as client:
             answer = await client.post(url, json=body)
@@ -65,7 +92,7 @@ async def _post(url: str, body: Mapping[str, Any]) -> dict[str, Any]:
                 raise ServerSilent("the Prefect server does not know this run")
             if answer.is_server_error:
                 raise ServerBusy(f"the Prefect server answered {answer.status_code}")
-            return dict(answer.raise_for_status().json())
+            return answer.raise_for_status().json()
     except httpx.HTTPStatusError as refused:
         said = f"{refused.response.status_code}: {refused.response.text[:200]}"
         raise ServerSilent(f"the Prefect server refused it ({said})") from refused

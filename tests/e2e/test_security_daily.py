@@ -1,12 +1,19 @@
 """Security every night: the schedule is there, and a run that it would start scans what was asked for."""
 
+import asyncio
 import json
+import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from deployments.missed import tell_missed
+from tasks.core.notices import NotificationSettings
+from tests.adapters.listening_server import Heard
 from tests.e2e.own_scanners import make_scanned, sarif
 from tests.e2e.stage import Stage, until
 
@@ -66,6 +73,35 @@ def test_every_night(up: Stage, tmp_path: Path) -> None:
     for target in (clean, flawed):
         up.towpath("security", target, "--no-daily")
     assert run_as_scheduled(up)["message"].startswith("no target is scanned daily")
+
+
+def test_a_night_that_nobody_took_up(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a server without a worker, people are told once of a run that was due and is late."""
+    assert stage.towpath("up").exit_code == 0
+    worker = json.loads((stage.home / "server" / "worker.json").read_text())["pid"]
+    supervisor = psutil.Process(worker)
+    for process in [supervisor, *supervisor.children(recursive=True)]:
+        process.kill()
+    due = datetime.now(UTC) - timedelta(hours=1)
+    state = {"type": "SCHEDULED", "name": "Scheduled", "state_details": {"scheduled_time": due.isoformat()}}
+    run = stage.answer(f"/deployments/{deployment(stage)['id']}/create_flow_run", {"state": state})
+    until(lambda: stage.state_of(run["id"])[1] == "Late" or None, seconds=90, what="a late run")
+
+    told = Heard()
+    thread = threading.Thread(target=told.server.serve_forever)
+    thread.start()
+    monkeypatch.setenv("NOTIFY", told.url)
+    for _ in range(2):
+        asyncio.run(
+            tell_missed(stage.home, now=datetime.now(UTC), settings=NotificationSettings(url_variable="NOTIFY"))
+        )
+    told.server.shutdown()
+    thread.join()
+    told.server.server_close()
+    stage.ask(f"/flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLED"}, "force": True})
+    stage.towpath("down")
+    (body,) = told.bodies
+    assert f"{run['name']} was due at {due:%Y-%m-%d %H:%M} UTC" in str(body["text"])
 
 
 def test_a_zone_that_is_none(stage: Stage) -> None:
