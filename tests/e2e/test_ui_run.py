@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from tests.e2e.own_scanners import make_scanned, sarif
 from tests.e2e.repositories import make_target
-from tests.e2e.stage import Stage, is_alive, until, verdicts_of
+from tests.e2e.stage import ROOT, Stage, is_alive, until, verdicts_of
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 
@@ -107,8 +109,45 @@ def test_form(up: Stage) -> None:
     """The form says what each parameter means."""
     properties = up.answer("/deployments/name/ci/ci")["parameter_openapi_schema"]["properties"]
 
-    assert set(properties) == {"target", "ref", "fail_fast", "use_cache", "may_lack", "overrides"}
+    assert set(properties) == {"target", "ref", "fail_fast", "use_cache", "may_lack", "overrides", "origin"}
     assert all(field["description"] for field in properties.values())
+
+
+STARTS = {
+    "ci/ci": {},
+    "security/security": {"may_lack": ["docker"]},
+    "security-daily/security-daily": None,
+    "pr_checks/pr-checks": {"base": "main"},
+    "cd/cd": {},
+    "canary/canary": {},
+    "production/production": {"version": "v1.0.0"},
+    "rollback/rollback": {"environment": "production"},
+    "replay/replay": {},
+}
+
+
+def test_each_deployment_of_the_file_is_tried(up: Stage) -> None:
+    """What prefect.yaml names is what is tried here, and the server has all of it."""
+    wanted = [entry["name"] for entry in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]]
+    assert sorted(name.partition("/")[2] for name in STARTS) == sorted(wanted)
+    assert all(up.answer(f"/deployments/name/{name}")["status"] for name in STARTS)
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_each_deployment_starts(up: Stage, tmp_path: Path, name: str) -> None:
+    """Begun with its form filled in, it comes to an end that it says itself: done, or in one line why not."""
+    target = make_scanned(tmp_path / "held", {"own": f"echo '{sarif()}'"})
+    given = STARTS[name]
+    parameters = {} if given is None else {"target": str(target), **given}
+    deployment = up.answer(f"/deployments/name/{name}")["id"]
+    state = {"type": "SCHEDULED", "message": "Run from the Prefect UI"}
+    asked = {"parameters": parameters, "state": state}
+    run_id = up.answer(f"/deployments/{deployment}/create_flow_run", asked)["id"]
+    ended = when_ended(up, run_id)
+    assert ended["type"] in ("COMPLETED", "FAILED"), ended["message"]
+    assert ended["message"]
+    assert "Traceback" not in ended["message"]
+    assert "encountered an exception" not in ended["message"]
 
 
 @pytest.mark.parametrize("target", ["/nonexistent/target", "file:///nonexistent/target.git"], ids=["folder", "address"])
