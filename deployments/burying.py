@@ -7,6 +7,7 @@ moment, so what it must be told is kept until it was told, for an hour.
 import json
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from tasks.adapters.approvals import all_pending, withdraw
@@ -14,10 +15,10 @@ from tasks.adapters.flow_runs import ServerBusy, ServerSilent, api_of, bury
 from tasks.adapters.forges import forge_of
 from tasks.adapters.intents import has_intent
 from tasks.adapters.live_runs import live_and_dead
-from tasks.adapters.shown_runs import dead_shown, forget_shown
+from tasks.adapters.shown_runs import ShownRun, dead_shown, forget_shown
 from tasks.adapters.state import write_atomically
 from tasks.core.forge.checks import stopped_check
-from tasks.core.forge.words import ForgeLater, ForgeRefused, NoAccess
+from tasks.core.forge.words import Conclusion, ForgeCheck, ForgeLater, ForgeRefused, NoAccess
 from tasks.core.intent import Intent
 
 _KEPT_SECONDS = 3600.0
@@ -54,8 +55,8 @@ async def bury_what_waits(state: Path) -> None:
 
 async def conclude_shown(state: Path) -> None:
     """Tell the forge of every run it shows as going on whose process is gone; asked again until it has heard it."""
-    for run in dead_shown(state):
-        check = stopped_check(run.flow, run.run_id, run.page, reason="the run's process died", is_cancelled=False)
+    for run in dead_shown(state, now=time.time()):
+        check = _last_word(run)
         try:
             async with forge_of(run.origin) as forge:
                 await forge.write_check(run.origin, check)
@@ -64,6 +65,13 @@ async def conclude_shown(state: Path) -> None:
         except ForgeRefused:
             pass  # It never will take it: that is no reason to ask for ever.
         forget_shown(state, run.run_id)
+
+
+def _last_word(run: ShownRun) -> ForgeCheck:
+    """What the run came to before the forge could hear of it, or that it died."""
+    reason = run.reason or "the run's process died"
+    check = stopped_check(run.flow, run.run_id, run.page, run.origin, reason=reason, is_cancelled=False)
+    return replace(check, conclusion=Conclusion(run.ending)) if run.ending else check
 
 
 def withdraw_dead_questions(state: Path) -> None:

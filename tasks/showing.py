@@ -5,9 +5,10 @@ shown as going on is shown as ended, however it ends. A forge that is away must 
 not be shown is a red task and a line in the log.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from prefect import task
@@ -25,8 +26,10 @@ from tasks.core.origin import Origin
 from tasks.core.outcome import Verdict
 from tasks.core.results import Report
 from tasks.opening import current_run_id, run_page
-from tasks.retrying import RETRIED, PermanentError, TemporaryError
+from tasks.retrying import PermanentError, TemporaryError
 
+# NOTE: a run must not wait long for a forge: what could not be shown is shown later.
+_START_SECONDS, _END_SECONDS = 15.0, 120.0
 _NO_REPORT = "the run ended without a report: see its page"
 
 
@@ -50,23 +53,25 @@ class Showing:
         """Show how it went. Never raises for what the forge does."""
         if self._run is None:
             return
-        every = checks_of(report, run_id=self._run.run_id, summary=summary)
+        every = checks_of(report, self._run.origin, run_id=self._run.run_id, summary=summary)
         skipped = {check.id for check in report.checks if check.verdict is Verdict.SKIPPED}
         # NOTE: a forge takes a skipped check for a success; one that is not there stays what it is.
         wanted = [check for check in every if not any(check.key.endswith(f"/{name}") for name in skipped)]
-        await _quietly(self._run.origin, (*wanted[1:], wanted[0]), shown)
-        self.close()
+        await self._conclude((*wanted[1:], wanted[0]), shown)
 
     async def stop(self, reason: str, *, is_cancelled: bool) -> None:
         if self._run is not None and not self.has_ended:
             run = self._run
-            check = stopped_check(run.flow, run.run_id, run.page, reason=reason, is_cancelled=is_cancelled)
-            await _quietly(run.origin, (check,), Shown())
-            self.close()
+            check = stopped_check(run.flow, run.run_id, run.page, run.origin, reason=reason, is_cancelled=is_cancelled)
+            await self._conclude((check,), Shown())
 
-    def close(self) -> None:
+    async def _conclude(self, checks: tuple[ForgeCheck, ...], shown: Shown) -> None:
+        """The last check is the whole run's; what the forge did not hear of is kept for who looks after the dead."""
+        assert self._run is not None
         self.has_ended = True
-        if self._run is not None:
+        whole = checks[-1]
+        remember_shown(state_home(), replace(self._run, ending=whole.conclusion.value, reason=whole.title))
+        if await _quietly(self._run.origin, checks, shown, seconds=_END_SECONDS):
             forget_shown(state_home(), self._run.run_id)
 
 
@@ -78,7 +83,7 @@ async def showing(origin: Origin | None, flow: str) -> AsyncIterator[Showing]:
         return
     run = ShownRun(current_run_id(), flow, run_page(current_run_id()), origin)
     remember_shown(state_home(), run)
-    await _quietly(origin, (started_check(flow, run.run_id, run.page),), Shown())
+    await _quietly(origin, (started_check(flow, run.run_id, run.page, origin),), Shown(), seconds=_START_SECONDS)
     shown = Showing(run)
     try:
         yield shown
@@ -89,25 +94,38 @@ async def showing(origin: Origin | None, flow: str) -> AsyncIterator[Showing]:
     await shown.stop(_NO_REPORT, is_cancelled=False)
 
 
-async def _quietly(origin: Origin, checks: tuple[ForgeCheck, ...], shown: Shown) -> None:
-    run = show_at_forge(origin, cast("tuple[ForgeCheck, ...]", quote(checks)), shown, return_state=True)
+async def _quietly(origin: Origin, checks: tuple[ForgeCheck, ...], shown: Shown, *, seconds: float) -> bool:
+    """Whether it is shown, or never can be."""
+    run = show_at_forge(origin, cast("tuple[ForgeCheck, ...]", quote(checks)), shown, seconds, return_state=True)
     state = await cast("Awaitable[State[Any]]", run)
     if state.is_failed():
         get_run_logger().warning("NOT SHOWN at %s: %s", origin.repository, state.message)
+    return not isinstance(await state.aresult(raise_on_failure=False), TemporaryError)
 
 
-@task(name="show at forge", cache_policy=NO_CACHE, **RETRIED)
-async def show_at_forge(origin: Origin, checks: tuple[ForgeCheck, ...], shown: Shown) -> None:
-    """Raises TemporaryError, which is tried again, and PermanentError, which is not."""
+@task(name="show at forge", cache_policy=NO_CACHE)
+async def show_at_forge(origin: Origin, checks: tuple[ForgeCheck, ...], shown: Shown, seconds: float) -> None:
+    """Each by itself, so that one the forge will not have keeps no other. Raises TemporaryError, PermanentError."""
     try:
-        async with forge_of(origin) as forge:
-            for check in checks:
-                await forge.write_check(origin, check)
+        async with asyncio.timeout(seconds), forge_of(origin) as forge:
+            refused = [said for check in checks if (said := await _refusal(forge.write_check(origin, check)))]
             if shown.comment and origin.pull_request:
-                await forge.write_comment(origin, shown.comment, name="pr")
+                refused.append(await _refusal(forge.write_comment(origin, shown.comment, name="pr")))
             if shown.pool and origin.pull_request:
-                await forge.write_labels(origin, shown.labels, pool=shown.pool)
+                refused.append(await _refusal(forge.write_labels(origin, shown.labels, pool=shown.pool)))
+    except TimeoutError as slow:
+        raise TemporaryError(f"the forge took more than {seconds:g} s") from slow
     except ForgeLater as later:
         raise TemporaryError(str(later)) from later
+    except ForgeRefused as never:
+        raise PermanentError(str(never)) from never
+    if troubles := [*filter(None, refused)]:
+        raise PermanentError(troubles[0])
+
+
+async def _refusal(act: Awaitable[object]) -> str:
+    try:
+        await act
     except ForgeRefused as refused:
-        raise PermanentError(str(refused)) from refused
+        return str(refused)
+    return ""

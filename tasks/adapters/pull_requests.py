@@ -211,7 +211,7 @@ async def _files(directory: Path, start: str, head: str, entries: tuple[_Entry, 
     patch, sizes, attributes = await asyncio.gather(
         git(*_DIFF, "--unified=0", start, head, "--", directory=directory),
         _sizes(directory, entries),
-        _attributes(directory, head, entries),
+        _attributes(directory, start, entries),
     )
     sections = _sections(patch)
     found = []
@@ -283,13 +283,14 @@ async def _sizes(directory: Path, entries: tuple[_Entry, ...]) -> dict[str, int]
     return {row[0]: int(row[2]) for row in rows if len(row) == 3 and row[1] == "blob"}
 
 
-async def _attributes(directory: Path, head: str, entries: tuple[_Entry, ...]) -> dict[bytes, frozenset[str]]:
-    """Which of linguist's attributes are set on each path, by the head's .gitattributes."""
+async def _attributes(directory: Path, base: str, entries: tuple[_Entry, ...]) -> dict[bytes, frozenset[str]]:
+    """Which of linguist's attributes are set on each path, by the base's .gitattributes: a change that could call
+    itself generated would not be looked at."""
     if not entries:
         return {}
     with tempfile.TemporaryDirectory(prefix="towpath-index-") as folder:
         own = {"GIT_INDEX_FILE": os.path.join(folder, "index")}  # noqa: PTH118  (a word of an environment)
-        await git("read-tree", head, directory=directory, environment=own)
+        await git("read-tree", base, directory=directory, environment=own)
         told = await git(
             *("check-attr", "--cached", "-z", "--stdin", "linguist-generated", "linguist-vendored"),
             directory=directory,

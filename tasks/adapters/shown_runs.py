@@ -14,19 +14,30 @@ from tasks.adapters.live_runs import live_and_dead
 from tasks.adapters.state import write_atomically
 from tasks.core.origin import Origin
 
+_YOUNG_SECONDS = 120.0
+
 
 @dataclass(frozen=True)
 class ShownRun:
-    """A run as a forge shows it; `page` is its address in the Prefect UI."""
+    """A run as a forge shows it; `page` is its address in the Prefect UI, and `ending` the conclusion it came to, of
+    which the forge may not have heard."""
 
     run_id: str
     flow: str
     page: str
     origin: Origin
+    ending: str = ""
+    reason: str = ""
 
 
 def remember_shown(state: Path, run: ShownRun) -> None:
-    told = {"flow": run.flow, "page": run.page, "origin": run.origin.model_dump(mode="json")}
+    told = {
+        "flow": run.flow,
+        "page": run.page,
+        "origin": run.origin.model_dump(mode="json"),
+        "ending": run.ending,
+        "reason": run.reason,
+    }
     write_atomically(_file(state, run.run_id), json.dumps(told))
 
 
@@ -34,15 +45,16 @@ def forget_shown(state: Path, run_id: str) -> None:
     _file(state, run_id).unlink(missing_ok=True)
 
 
-def dead_shown(state: Path) -> Iterator[ShownRun]:
-    """Those whose process is gone."""
+def dead_shown(state: Path, *, now: float) -> Iterator[ShownRun]:
+    """Those whose process is gone. A run that was only just shown may not be marked as alive yet, and is left alone."""
     live, _ = live_and_dead(state)
     for path in sorted(_folder(state).glob("*.json")):
-        if path.stem in live:
-            continue
         with suppress(OSError, ValueError, KeyError, TypeError):
+            if path.stem in live or now - path.stat().st_mtime < _YOUNG_SECONDS:
+                continue
             told = json.loads(path.read_bytes())
-            yield ShownRun(path.stem, told["flow"], told["page"], Origin.model_validate(told["origin"]))
+            origin = Origin.model_validate(told["origin"])
+            yield ShownRun(path.stem, told["flow"], told["page"], origin, told["ending"], told["reason"])
 
 
 def _folder(state: Path) -> Path:

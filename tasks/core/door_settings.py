@@ -39,8 +39,9 @@ class DoorSettings(Section):
     port: Annotated[int, Field(ge=1, le=65_535)] = Field(8088, description="port that towpath up listens on")
     commanders: tuple[str, ...] = Field((), description="logins whose comments are heard, whatever they are otherwise")
     associations: tuple[str, ...] = Field(
-        ("OWNER", "MEMBER", "COLLABORATOR"),
-        description="what somebody must be to the repository for a comment to be heard, in GitHub's words",
+        ("OWNER",),
+        description="what somebody must be to the repository for a comment to be heard, in GitHub's words; MEMBER and"
+        " COLLABORATOR may hold people who can only read it",
     )
     untrusted_suffix: str = Field(
         "-untrusted", description="ci runs a fork's changes as deployment ci-untrusted, in the pool that one names"
@@ -71,8 +72,11 @@ class DoorSettings(Section):
             return folded[name.casefold()]
         return next((value for key, value in folded.items() if "*" in key and fnmatchcase(name.casefold(), key)), None)
 
+    def is_commander(self, login: str) -> bool:
+        return login.casefold() in map(str.casefold, self.commanders)
+
     def may_command(self, login: str, association: str) -> bool:
-        return association in self.associations or login.casefold() in map(str.casefold, self.commanders)
+        return association in self.associations or self.is_commander(login)
 
 
 def read_door_settings(text: str) -> DoorSettings:

@@ -143,7 +143,9 @@ def _pull_request(seen: _Seen) -> Decision:
         base=event.pull_request.base.ref,
         is_trusted=head.repo is not None and head.repo.full_name.casefold() == repository.casefold(),
     )
-    names = ["pr-checks", "ci", "security"] if event.action in _EVERYTHING else ["pr-checks"]
+    # NOTE: with another base other rules decide, so that what passed under the old one's says nothing.
+    is_whole = event.action in _EVERYTHING or "base" in event.changes
+    names = ["pr-checks", "ci", "security"] if is_whole else ["pr-checks"]
     return Trigger(
         starts_of(
             names,
@@ -206,7 +208,9 @@ def _reviewed(seen: _Seen) -> Decision:
     decision = "approve" if event.action == "approved" else "reject"
     if not isinstance(word, Answering) or word.decision.value != decision:
         return Refused(f"{who.login}: a review counts for the run it names: write /towpath {decision} RUN in it")
-    # NOTE: GitHub lets only the environment's required reviewers review.
+    # NOTE: whoever may review one environment may not therefore answer for another.
+    if not seen.settings.is_commander(who.login):
+        return Refused(f"{who.login} is not among the commanders of door.toml")
     return Command(word, who.login, event.repository.full_name, seen.target)
 
 

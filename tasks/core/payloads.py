@@ -87,6 +87,7 @@ class PullRequest(Part):
 
 class PullRequestEvent(Payload):
     pull_request: PullRequest
+    changes: Mapping[str, Any] = Field(default_factory=dict)
 
 
 class Comment(Part):

@@ -4,6 +4,7 @@ Names of deployments are a contract. A run of a pull request carries the key tha
 older one can be cancelled; a release carries none: releases queue and are never cancelled for one another.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,7 @@ _TAKES: Mapping[str, tuple[str, ...]] = {
     "production": ("version", "who", "why", "wait_seconds", "origin"),
 }
 # Releases queue for their environment for as long as a question of the one before may stay open.
+_RUN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _QUEUE_SECONDS = 86_400.0
 RELEASES = frozenset({"cd", "canary", "production"})
 _CHECKING = ("ci", "security", "pr-checks")
@@ -88,9 +90,12 @@ def _cancels(deployment: str, origin: Origin) -> str:
 
 
 def deployment_of_check(check: str) -> str:
-    """Which deployment runs a check, from the check's name; a pull request's own checks have names of no deployment."""
-    head = check.replace(":", "/").replace(" ", "/").split("/")[0].casefold().replace("_", "-")
-    return head if head in _CHECKING else "pr-checks"
+    """Which deployment runs a check, from its name or its key; a pull request's own checks have names of none."""
+    words = [word.casefold().replace("_", "-") for word in check.replace(":", "/").replace(" ", "/").split("/") if word]
+    # What stands before the flow: the run in a check's key, Towpath's name in that of a whole run.
+    while words and (words[0] == "towpath" or _RUN.fullmatch(words[0])):
+        words.pop(0)
+    return words[0] if words and words[0] in _CHECKING else "pr-checks"
 
 
 def again(start: Start) -> Start:

@@ -211,9 +211,13 @@ def test_markers_that_were_left(repository: Path) -> None:
 
 
 def test_linguist_attributes(repository: Path) -> None:
-    """Generated and vendored files are those that the head's .gitattributes say, negations too."""
+    """Generated and vendored files are those that the base's .gitattributes say, negations too; not the head's."""
     attributes = "*.gen.py linguist-generated\nlib/** linguist-vendored=true\nlib/own.js -linguist-vendored\n"
-    topic(repository, {".gitattributes": attributes, "x ü.gen.py": "", "lib/a.js": "", "lib/own.js": "", "b.py": "\n"})
+    (repository / ".gitattributes").write_text(attributes)
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "attributes")
+    lax = {".gitattributes": f"{attributes}b.py linguist-generated\n"}
+    topic(repository, {**lax, "x ü.gen.py": "", "lib/a.js": "", "lib/own.js": "", "b.py": "\n"})
     found = {file.path: (file.is_generated, file.is_vendored) for file in read(repository).change.files}
 
     assert found["x ü.gen.py"] == (True, False)

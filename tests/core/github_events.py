@@ -55,8 +55,8 @@ def check_run(name: str, *, action: str = "rerequested", external_id: str = "") 
     return payload(action=action, check_run=run)
 
 
-def review(action: str, text: str | None) -> Any:
-    return payload(action=action, comment=text, approver=person("grace"))
+def review(action: str, text: str | None, *, by: str = "grace") -> Any:
+    return payload(action=action, comment=text, approver=person(by))
 
 
 def merge_group(action: str = "checks_requested") -> Any:

@@ -25,7 +25,9 @@ from tests.core.github_events import (
     review,
 )
 
-SETTINGS = DoorSettings(repositories={"Acme/Shop": RepositorySettings()}, commanders=("outsider",))
+SETTINGS = DoorSettings(
+    repositories={"Acme/Shop": RepositorySettings()}, commanders=("outsider", "grace"), associations=("OWNER", "MEMBER")
+)
 TARGET = "https://forge.test/acme/shop.git"
 ALL = ["pr-checks", "ci", "security"]
 BOT = person("towpath[bot]", type_="Bot")
@@ -49,6 +51,7 @@ def triggered(event: str, sent: Any) -> Trigger:
         pytest.param("pull_request", pull_request("synchronize"), ALL, id="pushed to"),
         pytest.param("pull_request", pull_request("reopened"), ALL, id="reopened"),
         pytest.param("pull_request", pull_request("edited"), ["pr-checks"], id="edited"),
+        pytest.param("pull_request", pull_request("edited", changes={"base": {}}), ALL, id="another base"),
         pytest.param("pull_request", pull_request("labeled"), ["pr-checks"], id="labelled"),
         pytest.param("pull_request", pull_request("opened", sender=BOT), ALL, id="opened by a program"),
         pytest.param("pull_request", pull_request(title="x [skip ci]"), ALL, id="a title skips no gate"),
@@ -125,7 +128,7 @@ RUN = "0a1b2c3d-0000-4000-8000-000000000000"
             id="listed by login",
         ),
         pytest.param("check_run", check_run("Size"), Rerun("Size"), id="button"),
-        pytest.param("check_run", check_run("x", external_id="ci:lint"), Rerun("ci:lint"), id="button, our id"),
+        pytest.param("check_run", check_run("x", external_id=f"{RUN}/ci/a/b"), Rerun(f"{RUN}/ci/a/b"), id="our id"),
         pytest.param(
             "deployment_review",
             review("approved", f"/towpath approve {RUN}"),
@@ -169,6 +172,12 @@ def test_commands(event: str, sent: Any, word: object) -> None:
         pytest.param("deployment_review", review("approved", "fine"), "names", id="review without a run"),
         pytest.param(
             "deployment_review", review("approved", f"/towpath reject {RUN}"), "names", id="review against its text"
+        ),
+        pytest.param(
+            "deployment_review",
+            review("approved", f"/towpath approve {RUN}", by="preview-reviewer"),
+            "commanders",
+            id="review by somebody not listed",
         ),
     ],
 )

@@ -10,9 +10,12 @@ from tasks.core.forge.checks import annotations_of, batches, checks_of, conclusi
 from tasks.core.forge.comments import is_marked, label_change, mark, marked, remembered_labels, with_labels
 from tasks.core.forge.patience import retry_seconds
 from tasks.core.forge.words import Conclusion, Level
+from tasks.core.origin import Origin
 from tasks.core.outcome import Verdict
 from tasks.core.results import CheckResult, Place, Report
 
+PULL = Origin(repository="a/b", commit="c" * 40, pull_request=7, base="main")
+PUSH = Origin(repository="a/b", commit="c" * 40)
 NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 
 
@@ -46,6 +49,7 @@ def test_a_run_and_each_of_its_checks_are_told() -> None:
             CheckResult(id="backend/ruff", verdict=Verdict.FAILED, reason="2 problems", remedy="ruff check --fix"),
             CheckResult(id="backend/mypy", verdict=Verdict.PASSED, reason="clean"),
         ),
+        PULL,
         run_id="r1",
     )
     assert [(check.key, check.name, str(check.conclusion)) for check in told] == [
@@ -55,10 +59,17 @@ def test_a_run_and_each_of_its_checks_are_told() -> None:
     ]
     assert "to do: ruff check --fix" in told[1].summary
     assert (
-        started_check("ci", "r1", "").key
+        started_check("ci", "r1", "", PULL).key
         == told[0].key
-        == stopped_check("ci", "r1", "", reason="x", is_cancelled=True).key
+        == stopped_check("ci", "r1", "", PULL, reason="x", is_cancelled=True).key
     )
+
+
+def test_a_push_is_not_taken_for_a_pull_request() -> None:
+    """The same commit's checks have other names for a push, since the base's rules did not decide there."""
+    one = report(CheckResult(id="a/b", verdict=Verdict.PASSED, reason="clean"))
+    names = [{check.name for check in checks_of(one, origin, run_id="r")} for origin in (PUSH, PULL)]
+    assert names == [{"towpath / ci (push)", "ci (push) / a/b"}, {"towpath / ci", "ci / a/b"}]
 
 
 def test_places_are_annotations() -> None:
@@ -76,7 +87,7 @@ def test_places_are_annotations() -> None:
 def test_long_texts_are_shortened_and_say_so() -> None:
     """A reason of a megabyte fits, and ends with the word that it was cut."""
     check = CheckResult(id="c", verdict=Verdict.ERROR, reason="x" * 1_000_000)
-    (_, told) = checks_of(report(check), run_id="r")
+    (_, told) = checks_of(report(check), PULL, run_id="r")
     assert len(told.title) == 200
     assert len(told.summary) == 60_000
     assert told.summary.endswith("(shortened)")

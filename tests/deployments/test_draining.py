@@ -18,7 +18,7 @@ from tasks.core.events import Command, Trigger, route
 from tests.core.github_events import HEAD, OTHER, check_run, comment, pull_request, push
 from tests.deployments.door import ServerOfTests
 
-SETTINGS = DoorSettings(repositories={"acme/shop": RepositorySettings()})
+SETTINGS = DoorSettings(repositories={"acme/shop": RepositorySettings()}, associations=("OWNER", "MEMBER"))
 EARLY, LATE = "2026-01-01T10:00:00Z", "2026-01-01T10:00:09Z"
 
 

@@ -1,6 +1,7 @@
 """Runs that come from a forge are shown there: going on, ended, or dead; and a forge that is away changes nothing."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,11 +47,11 @@ async def test_each_check_is_shown(target: Target, github: Hub) -> None:
     ran = await target.run(ci, origin=ORIGIN)
     assert ran.state.type is StateType.FAILED
     assert shown(github) == {
-        "towpath / ci": ("completed", "failure"),
-        "ci / own/good": ("completed", "success"),
-        "ci / own/bad": ("completed", "failure"),
+        "towpath / ci (push)": ("completed", "failure"),
+        "ci (push) / own/good": ("completed", "success"),
+        "ci (push) / own/bad": ("completed", "failure"),
     }
-    whole = next(run for run in github.check_runs if run["name"] == "towpath / ci")
+    whole = next(run for run in github.check_runs if run["name"] == "towpath / ci (push)")
     assert whole["details_url"].endswith(str(ran.run_id))
     assert "own/bad" in whole["output"]["summary"]
     posted = [path for method, path in github.asked if method == "POST"]
@@ -62,14 +63,14 @@ async def test_a_run_that_cannot_begin_is_shown(target: Target, github: Hub) -> 
     target.write({"towpath.toml": "nonsense = true\n"})
     ran = await target.run(ci, origin=ORIGIN)
     assert ran.state.name == "Error"
-    assert shown(github) == {"towpath / ci": ("completed", "failure")}
+    assert shown(github) == {"towpath / ci (push)": ("completed", "failure")}
     assert "nonsense" in github.check_runs[0]["output"]["title"]
 
 
 async def test_a_forge_that_refuses_changes_no_verdict(target: Target, github: Hub, tmp_path: Path) -> None:
     """Given a token that is not valid, the run passes as it would, and nothing is left to be concluded."""
     target.configure({"good": ["true"]})
-    github.faults += [Fault(method="GET", ending="/check-runs", status=401)] * 2
+    github.faults += [Fault(method="GET", ending="/check-runs", status=401)] * 3
     ran = await target.run(ci, origin=ORIGIN)
     assert ran.state.type is StateType.COMPLETED
     assert github.check_runs == []
@@ -94,12 +95,15 @@ async def test_a_run_that_is_cancelled_is_shown(target: Target, github: Hub, tmp
         await asyncio.sleep(0.05)
     run.cancel()
     await asyncio.gather(run, return_exceptions=True)
-    assert shown(github) == {"towpath / ci": ("completed", "cancelled")}
+    assert shown(github) == {"towpath / ci (push)": ("completed", "cancelled")}
 
 
 async def test_a_run_that_died_is_concluded(github: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given a run that was shown and whose process is gone, its check fails once the forge can be reached."""
+    """A run that was shown and whose process is gone fails once the forge can be reached; one just begun does not."""
     remember_shown(tmp_path, ShownRun("dead", "ci", "http://p/dead", ORIGIN))
+    await conclude_shown(tmp_path)
+    assert github.asked == []
+    os.utime(tmp_path / "shown" / "dead.json", (0, 0))
     with monkeypatch.context() as without:
         without.delenv("GITHUB_TOKEN")
         await conclude_shown(tmp_path)
@@ -107,7 +111,7 @@ async def test_a_run_that_died_is_concluded(github: Hub, tmp_path: Path, monkeyp
     await conclude_shown(tmp_path)
     assert github.check_runs == []
     await conclude_shown(tmp_path)
-    assert shown(github) == {"towpath / ci": ("completed", "failure")}
+    assert shown(github) == {"towpath / ci (push)": ("completed", "failure")}
     asked = len(github.asked)
     await conclude_shown(tmp_path)
     assert len(github.asked) == asked
@@ -130,6 +134,32 @@ async def test_a_red_default_branch_is_told(target: Target, github: Hub, monkeyp
     told.server.server_close()
     (body,) = told.bodies
     assert "ci of target at c0ffee000000: failed" in str(body["text"])
+
+
+async def test_what_the_forge_did_not_hear_is_told_later(target: Target, github: Hub, tmp_path: Path) -> None:
+    """Given a forge that is away for an hour at the end of a run, its verdict is kept and shown when it is back."""
+    limit = Fault(method="GET", ending="/check-runs", status=403, headers={"retry-after": "3600"})
+    target.configure({"good": ["true"]})
+    github.faults += [limit, limit]
+    ran = await target.run(ci, origin=ORIGIN)
+    assert ran.state.type is StateType.COMPLETED
+    assert shown(github) == {}
+    (kept,) = (tmp_path / "home" / "shown").glob("*.json")
+    os.utime(kept, (0, 0))
+    await conclude_shown(tmp_path / "home")
+    assert shown(github) == {"towpath / ci (push)": ("completed", "success")}
+    assert not kept.exists()
+
+
+async def test_one_check_that_is_refused_keeps_no_other(target: Target, github: Hub) -> None:
+    """Given a check that the forge will not have, the others and the run's own are shown all the same."""
+    target.configure({"good": ["true"], "bad": ["false"]})
+    fine = Fault(method="POST", ending="/check-runs", is_done=True, status=422)
+    github.faults.append(fine)
+    ran = await target.run(ci, origin=ORIGIN)
+    assert ran.state.type is StateType.FAILED
+    assert shown(github)["towpath / ci (push)"] == ("completed", "failure")
+    assert len(github.check_runs) == 3
 
 
 async def test_findings_go_where_the_run_comes_from(github: Hub, target: Target, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TypeVar, assert_never
 
 from tasks.core.forge.words import Annotation, Conclusion, ForgeCheck, Level
+from tasks.core.origin import Origin
 from tasks.core.outcome import Verdict
 from tasks.core.results import CheckResult, Place, Report
 
@@ -23,22 +24,27 @@ _MOST_ANNOTATIONS = 500
 _T = TypeVar("_T")
 
 
-def started_check(flow: str, run_id: str, page: str) -> ForgeCheck:
+def name_of(flow: str, origin: Origin) -> str:
+    """A push and a pull request are held to different rules, so that one must not be taken for the other."""
+    return f"towpath / {flow}" if origin.pull_request else f"towpath / {flow} (push)"
+
+
+def started_check(flow: str, run_id: str, page: str, origin: Origin) -> ForgeCheck:
     """The whole run as a check that goes on."""
     return ForgeCheck(
         key=f"{run_id}/{flow}",
-        name=f"towpath / {flow}",
+        name=name_of(flow, origin),
         conclusion=Conclusion.GOES_ON,
         title="running",
         details_url=page,
     )
 
 
-def stopped_check(flow: str, run_id: str, page: str, *, reason: str, is_cancelled: bool) -> ForgeCheck:
+def stopped_check(flow: str, run_id: str, page: str, origin: Origin, *, reason: str, is_cancelled: bool) -> ForgeCheck:
     """The whole run as a check that came to no report."""
     return ForgeCheck(
         key=f"{run_id}/{flow}",
-        name=f"towpath / {flow}",
+        name=name_of(flow, origin),
         conclusion=Conclusion.CANCELLED if is_cancelled else Conclusion.FAILURE,
         title=_short(reason, _TITLE_CHARACTERS),
         summary=_short(reason, _SUMMARY_CHARACTERS),
@@ -46,27 +52,27 @@ def stopped_check(flow: str, run_id: str, page: str, *, reason: str, is_cancelle
     )
 
 
-def checks_of(report: Report, *, run_id: str, summary: str = "") -> tuple[ForgeCheck, ...]:
+def checks_of(report: Report, origin: Origin, *, run_id: str, summary: str = "") -> tuple[ForgeCheck, ...]:
     """The run's own check, with the summary, and one for each check of its report."""
     whole = ForgeCheck(
         key=f"{run_id}/{report.flow}",
-        name=f"towpath / {report.flow}",
+        name=name_of(report.flow, origin),
         conclusion=conclusion_of(report.verdict),
         title=_short(report.reason, _TITLE_CHARACTERS),
         summary=_short(summary or report.reason, _SUMMARY_CHARACTERS),
         details_url=report.run,
     )
-    return (whole, *(_check(check, report, run_id) for check in report.checks))
+    return (whole, *(_check(check, report, origin, run_id) for check in report.checks))
 
 
-def _check(check: CheckResult, report: Report, run_id: str) -> ForgeCheck:
+def _check(check: CheckResult, report: Report, origin: Origin, run_id: str) -> ForgeCheck:
     lines = [check.reason, *(f"to do: {check.remedy}" for _ in [1] if check.remedy)]
     every = annotations_of(check)
     if len(every) > _MOST_ANNOTATIONS:
         lines.append(f"{len(every) - _MOST_ANNOTATIONS} more places are in the report only")
     return ForgeCheck(
         key=f"{run_id}/{report.flow}/{check.id}",
-        name=f"{report.flow} / {check.id}",
+        name=f"{report.flow}{'' if origin.pull_request else ' (push)'} / {check.id}",
         conclusion=conclusion_of(check.verdict),
         title=_short(check.reason or str(check.verdict), _TITLE_CHARACTERS),
         summary=_short("\n\n".join(lines), _SUMMARY_CHARACTERS),
