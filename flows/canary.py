@@ -64,6 +64,7 @@ async def canary(
         override=override,
         overrides=tuple(overrides),
         wait_seconds=wait_seconds,
+        origin=origin,
     )
     failure: BaseException | None = None
     async with AsyncExitStack() as held:

@@ -58,6 +58,7 @@ async def cd(
         override=override,
         overrides=tuple(overrides),
         wait_seconds=wait_seconds,
+        origin=origin,
     )
     async with AsyncExitStack() as held:
         try:

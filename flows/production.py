@@ -60,6 +60,7 @@ async def production(
             override=override,
             overrides=tuple(overrides),
             wait_seconds=wait_seconds,
+            origin=origin,
         )
     except PermanentError as reason:
         return refused(reason)

@@ -1,5 +1,7 @@
 """From a revision to a release: the gates it must have passed, and the build."""
 
+import asyncio
+import time
 from pathlib import Path
 
 from prefect import task
@@ -22,6 +24,9 @@ from tasks.planning import plan_snapshot
 from tasks.preparing import prepare_environment
 from tasks.retrying import BadInput, NotAllowed, PermanentError
 from tasks.workplace import Workplace
+
+# How long a release waits for stages that were begun together with it, and how often it looks.
+_STAGES_SECONDS, _LOOK_SECONDS = 3600.0, 2.0
 
 
 def ground_of(place: Workplace, environment: str) -> Ground:
@@ -82,15 +87,28 @@ async def check_gates(place: Workplace, request: DeliveryRequest) -> tuple[Gate,
     revision, target = place.snapshot.revision, request.target
     if place.snapshot.is_dirty:
         raise BadInput(f"{target} has changes that are in no commit: commit them, or name a ref with --ref")
-    runs = [
-        StageRun(run.flow, run.verdict, run.reason, run.started, run.is_dirty, run.overrides)
-        for run in past_runs(place.state, name=target_name(place), revision=revision)
-    ]
+    runs = await _runs_of(place, request)
     how = f"towpath {{}} {target} --ref {request.ref or 'HEAD'}"
     gates = tuple(
         stage_gate(name, runs, revision=revision, how=how.format(name)) for name in place.settings.delivery.gates
     )
     return passed_or_overridden(gates, request)
+
+
+async def _runs_of(place: Workplace, request: DeliveryRequest) -> list[StageRun]:
+    """What has run over this revision. A delivery of a forge begins its stages together with the release, so that the
+    release waits for those that have not come to an end yet."""
+    most_seconds = min(request.wait_seconds, _STAGES_SECONDS) if request.origin else 0.0
+    deadline = time.monotonic() + most_seconds
+    while True:
+        runs = [
+            StageRun(run.flow, run.verdict, run.reason, run.started, run.is_dirty, run.overrides)
+            for run in past_runs(place.state, name=target_name(place), revision=place.snapshot.revision)
+        ]
+        ended = {run.flow for run in runs if not run.is_dirty}
+        if ended.issuperset(place.settings.delivery.gates) or time.monotonic() >= deadline:
+            return runs
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 @task(name="staging gate", task_run_name="staging gate", cache_policy=NO_CACHE)

@@ -29,15 +29,20 @@ def github(production: Delivered) -> Iterator[Hub]:
     assert found.complaints == []
 
 
-def released(delivered: Delivered, **parameters: Any) -> dict[str, Any]:
-    """The final state of a run of the deployment cd, created as the door creates one."""
+def begun(delivered: Delivered, *, ref: str = "v1.0.0", **parameters: Any) -> str:
+    """The id of a run of the deployment cd, created as the door creates one."""
     stage = delivered.stage
-    commit = git(delivered.repository, "rev-parse", "v1.0.0")
+    commit = git(delivered.repository, "rev-parse", ref)
     origin = {"repository": f"{OWNER}/{REPOSITORY}", "commit": commit, "is_trusted": True}
     state = {"type": "SCHEDULED", "message": "as the door does"}
-    asked = {"target": str(delivered.repository), "ref": "v1.0.0", "origin": origin, **parameters}
+    asked = {"target": str(delivered.repository), "ref": commit, "origin": origin, **parameters}
     deployment = stage.answer("/deployments/name/cd/cd")["id"]
-    run = stage.answer(f"/deployments/{deployment}/create_flow_run", {"parameters": asked, "state": state})["id"]
+    return str(stage.answer(f"/deployments/{deployment}/create_flow_run", {"parameters": asked, "state": state})["id"])
+
+
+def ended(delivered: Delivered, run: str) -> dict[str, Any]:
+    """The final state of a run."""
+    stage = delivered.stage
 
     def look() -> dict[str, Any] | None:
         found: dict[str, Any] = stage.answer(f"/flow_runs/{run}")["state"]
@@ -48,13 +53,30 @@ def released(delivered: Delivered, **parameters: Any) -> dict[str, Any]:
 
 def test_a_release_is_a_deployment(production: Delivered, github: Hub) -> None:
     """The deployment is under way, then successful, at the commit that was released; another release is another one."""
-    state = released(production)
+    state = ended(production, begun(production))
     assert state["type"] == "COMPLETED", state["message"]
     (made,) = github.deployments
     assert (made["environment"], made["ref"]) == ("staging", git(production.repository, "rev-parse", "v1.0.0"))
     assert [told["state"] for told in github.deployment_statuses[made["id"]]] == ["success", "in_progress"]
 
     broken = 'delivery.components.web.command=["false"]'
-    failed = released(production, overrides=[broken])
+    failed = ended(production, begun(production, overrides=[broken]))
     assert failed["type"] == "FAILED"
     assert [told["state"] for told in github.deployment_statuses[2]] == ["failure", "in_progress"]
+
+
+def test_a_release_waits_for_the_stages_begun_with_it(production: Delivered, github: Hub) -> None:
+    """Given a release that a push begins before CI has ended, it is released once CI has passed on its revision."""
+    repository = production.repository
+    git(repository, "commit", "--quiet", "--allow-empty", "--message", "again")
+    head = git(repository, "rev-parse", "HEAD")
+    try:
+        run = begun(production, ref=head, wait_seconds=300)
+        until(lambda: production.stage.state_of(run)[0] == "RUNNING" or None, what="the start of the release")
+        passed = production.run("ci", "--ref", head)
+        assert passed.exit_code == 0, passed.errors
+        state = ended(production, run)
+    finally:
+        git(repository, "reset", "--quiet", "--hard", "HEAD~1")
+    assert state["type"] == "COMPLETED", state["message"]
+    assert [made["ref"] for made in github.deployments] == [head]
