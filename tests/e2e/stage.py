@@ -171,18 +171,18 @@ class Stage:
         state = self.answer(f"/flow_runs/{run_id}")["state"]
         return state["type"], state["name"]
 
-    def submit(self, parameters: Mapping[str, Any]) -> str:
+    def submit(self, parameters: Mapping[str, Any], *, deployment: str = "ci/ci") -> str:
         """The id of a flow run created as the UI creates one, for the worker to take up."""
 
         def attempt() -> httpx.Response | None:
             # The server answers 503 while its database is busy; Prefect's own client asks again too.
-            answer = self.try_to_submit(parameters)
+            answer = self.try_to_submit(parameters, name=deployment)
             return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
 
         return str(until(attempt, what="an answer").raise_for_status().json()["id"])
 
-    def try_to_submit(self, parameters: Mapping[str, Any]) -> httpx.Response:
-        deployment = self.answer("/deployments/name/ci/ci")["id"]
+    def try_to_submit(self, parameters: Mapping[str, Any], *, name: str = "ci/ci") -> httpx.Response:
+        deployment = self.answer(f"/deployments/name/{name}")["id"]
         state = {"type": "SCHEDULED", "message": "Run from the Prefect UI"}
         return self.ask(f"/deployments/{deployment}/create_flow_run", {"parameters": parameters, "state": state})
 

@@ -34,10 +34,8 @@ def begun(delivered: Delivered, *, ref: str = "v1.0.0", **parameters: Any) -> st
     stage = delivered.stage
     commit = git(delivered.repository, "rev-parse", ref)
     origin = {"repository": f"{OWNER}/{REPOSITORY}", "commit": commit, "is_trusted": True}
-    state = {"type": "SCHEDULED", "message": "as the door does"}
     asked = {"target": str(delivered.repository), "ref": commit, "origin": origin, **parameters}
-    deployment = stage.answer("/deployments/name/cd/cd")["id"]
-    return str(stage.answer(f"/deployments/{deployment}/create_flow_run", {"parameters": asked, "state": state})["id"])
+    return stage.submit(asked, deployment="cd/cd")
 
 
 def ended(delivered: Delivered, run: str) -> dict[str, Any]:

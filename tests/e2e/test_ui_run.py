@@ -139,11 +139,7 @@ def test_each_deployment_starts(up: Stage, tmp_path: Path, name: str) -> None:
     target = make_scanned(tmp_path / "held", {"own": f"echo '{sarif()}'"})
     given = STARTS[name]
     parameters = {} if given is None else {"target": str(target), **given}
-    deployment = up.answer(f"/deployments/name/{name}")["id"]
-    state = {"type": "SCHEDULED", "message": "Run from the Prefect UI"}
-    asked = {"parameters": parameters, "state": state}
-    run_id = up.answer(f"/deployments/{deployment}/create_flow_run", asked)["id"]
-    ended = when_ended(up, run_id)
+    ended = when_ended(up, up.submit(parameters, deployment=name))
     assert ended["type"] in ("COMPLETED", "FAILED"), ended["message"]
     assert ended["message"]
     assert "Traceback" not in ended["message"]
