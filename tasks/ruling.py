@@ -28,14 +28,28 @@ async def settings_and_rules(
     if origin is None or not origin.pull_request:
         return configure(snapshot, overrides), Rules()
     pull = await _pull_request(target, origin, snapshot, state)
-    texts = await _texts(pull, _CONFIGURATION)
-    try:
-        settings = read_settings(texts, overrides)
-    except SettingsRefused as refused:
-        raise BadInput(f"{origin.base}: {refused}") from refused
+    settings, texts = await settings_of_base(pull, overrides)
     documents = [path for path in snapshot.files if any(matches(path, like) for like in settings.security.vex)]
     texts |= await _texts(pull, (*EXCEPTIONS, *documents))
     return settings, Rules(texts, tuple(_changed(snapshot, texts, documents, origin.base)))
+
+
+async def settings_of_base(pull: PullRequest, overrides: tuple[str, ...]) -> tuple[Settings, dict[str, str]]:
+    """The base's configuration with the run's own words over it, and its texts. Raises BadInput."""
+    texts = await _texts(pull, _CONFIGURATION)
+    try:
+        return read_settings(texts, overrides), texts
+    except SettingsRefused as refused:
+        raise BadInput(f"{base_of(pull)}: {refused}") from refused
+
+
+def base_of(pull: PullRequest) -> str:
+    """The base as people name it."""
+    return pull.change.base_branch or pull.change.base[:12]
+
+
+def decided_elsewhere(path: str, base: str) -> str:
+    return f"the pull request changes {path}: what {base} says there decided this run"
 
 
 async def _pull_request(target: str, origin: Origin, snapshot: Snapshot, state: Path) -> PullRequest:
@@ -58,4 +72,4 @@ def _changed(snapshot: Snapshot, texts: Mapping[str, str], documents: Iterable[s
         with suppress(OSError):
             own = (snapshot.tree / name).read_text("utf-8", "replace") if name in snapshot.files else None
         if own != texts.get(name):
-            yield f"the pull request changes {name}: what {base} says there decided this run"
+            yield decided_elsewhere(name, base)

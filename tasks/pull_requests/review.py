@@ -16,11 +16,12 @@ from tasks.core.plan import Plan
 from tasks.core.pull_requests.path_labels import LabelRules
 from tasks.core.pull_requests.plan import plan_checks, title_of
 from tasks.core.pull_requests.report import BenchmarkFigure
-from tasks.core.settings import Settings, SettingsRefused, read_settings
+from tasks.core.settings import Settings, SettingsRefused
 from tasks.opening import open_run
 from tasks.preparing import checkout
 from tasks.pull_requests.request import PullRequestRequest
 from tasks.retrying import BadInput
+from tasks.ruling import base_of, decided_elsewhere, settings_of_base
 from tasks.workplace import Workplace
 
 _CONFIGURATION = ("towpath.toml", ".towpath/waivers.toml", ".github/labeler.yml", ".github/CODEOWNERS", "CODEOWNERS")
@@ -59,7 +60,7 @@ async def open_review(held: AsyncExitStack, request: PullRequestRequest) -> Revi
         raise BadInput(str(refused)) from refused
     snapshot = await checkout(held, target, request.ref or (None if is_address else "HEAD"), run.state)
     pull = await read_facts(target, request, snapshot.revision, snapshot.branch or "", run.state)
-    settings = await base_settings(pull, request.overrides)
+    settings, _ = await settings_of_base(pull, request.overrides)
     place = Workplace(
         snapshot=snapshot,
         settings=settings,
@@ -83,22 +84,12 @@ async def read_facts(target: str, request: PullRequestRequest, head: str, branch
         raise BadInput(str(refused)) from refused
 
 
-async def base_settings(pull: PullRequest, overrides: tuple[str, ...]) -> Settings:
-    """The base's configuration, and the command line's over it. Raises BadInput."""
-    named = [await pull.base_file(name) for name in ("towpath.toml", "pyproject.toml")]
-    try:
-        return read_settings({name: text for name, text in named if name}, overrides)
-    except SettingsRefused as refused:
-        raise BadInput(f"{pull.change.base_branch or pull.change.base[:12]}: {refused}") from refused
-
-
 async def _changed_configuration(pull: PullRequest) -> list[str]:
     touched = list(pull.change.touches(_CONFIGURATION))
     if pull.change.touches(["pyproject.toml"]):
         both = (await pull.blobs([file.path for file in pull.change.files if file.path == "pyproject.toml"])).values()
         touched += ["pyproject.toml"] if any("[tool.towpath" in each.base + each.head for each in both) else []
-    base = pull.change.base_branch or pull.change.base[:12]
-    return [f"the pull request changes {path}: what {base} says there decided this run" for path in touched]
+    return [decided_elsewhere(path, base_of(pull)) for path in touched]
 
 
 async def _uncommitted(directory: Path) -> list[str]:

@@ -1,6 +1,9 @@
 """A real server on loopback that answers as it is told and keeps what it was asked."""
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -35,3 +38,17 @@ class Heard:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+
+@contextmanager
+def hearing() -> Iterator[Heard]:
+    """A server that listens until the context ends."""
+    made = Heard()
+    thread = threading.Thread(target=made.server.serve_forever)
+    thread.start()
+    try:
+        yield made
+    finally:
+        made.server.shutdown()
+        thread.join()
+        made.server.server_close()

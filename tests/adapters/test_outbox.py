@@ -1,7 +1,6 @@
 """Messages to people, by real HTTP and real Apprise: each once, again where not taken, and no address shown."""
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 
 from tasks.adapters.outbox import deliver_due, post, waiting
 from tasks.core.notices import Event, Notice, NotificationSettings
-from tests.adapters.listening_server import Heard
+from tests.adapters.listening_server import Heard, hearing
 
 NOTICE = Notice(event=Event.RELEASED, target="shop", environment="production", text="v1 is out", about="1")
 SETTINGS = NotificationSettings(url_variable="NOTIFY", timeout_seconds=2)
@@ -18,13 +17,8 @@ _DAY = 86_400.0
 
 @pytest.fixture
 def heard() -> Iterator[Heard]:
-    made = Heard()
-    thread = threading.Thread(target=made.server.serve_forever)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    thread.join()
-    made.server.server_close()
+    with hearing() as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Words to the outside: notifications, answers to paused runs, load; against real servers on this machine."""
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,18 +10,13 @@ from tasks.adapters.flow_runs import ServerBusy, ServerSilent, api_of, bury, res
 from tasks.adapters.load import LoadRefused, Tally, read_tally, send, send_and_tell
 from tasks.adapters.notifications import NotTold, tell_people
 from tasks.adapters.probing import ask
-from tests.adapters.listening_server import Heard
+from tests.adapters.listening_server import Heard, hearing
 
 
 @pytest.fixture
 def heard() -> Iterator[Heard]:
-    made = Heard()
-    thread = threading.Thread(target=made.server.serve_forever)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    thread.join()
-    made.server.server_close()
+    with hearing() as made:
+        yield made
 
 
 async def told(environment: dict[str, str]) -> str:

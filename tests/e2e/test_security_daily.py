@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 
 from deployments.missed import tell_missed
 from tasks.core.notices import NotificationSettings
-from tests.adapters.listening_server import Heard
+from tests.adapters.listening_server import hearing
 from tests.e2e.own_scanners import make_scanned, sarif
 from tests.e2e.stage import Stage, until
 
@@ -86,17 +85,11 @@ def test_a_night_that_nobody_took_up(stage: Stage, tmp_path: Path, monkeypatch: 
     run = stage.answer(f"/deployments/{deployment(stage)['id']}/create_flow_run", {"state": state})
     until(lambda: stage.state_of(run["id"])[1] == "Late" or None, seconds=90, what="a late run")
 
-    told = Heard()
-    thread = threading.Thread(target=told.server.serve_forever)
-    thread.start()
-    monkeypatch.setenv("NOTIFY", told.url)
-    for _ in range(2):
-        asyncio.run(
-            tell_missed(stage.home, now=datetime.now(UTC), settings=NotificationSettings(url_variable="NOTIFY"))
-        )
-    told.server.shutdown()
-    thread.join()
-    told.server.server_close()
+    wanted = NotificationSettings(url_variable="NOTIFY")
+    with hearing() as told:
+        monkeypatch.setenv("NOTIFY", told.url)
+        for _ in range(2):
+            asyncio.run(tell_missed(stage.home, now=datetime.now(UTC), settings=wanted))
     stage.ask(f"/flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLED"}, "force": True})
     stage.towpath("down")
     (body,) = told.bodies

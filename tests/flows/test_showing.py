@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from flows.ci import ci
 from flows.security import security
 from tasks.adapters.shown_runs import ShownRun, remember_shown
 from tasks.core.origin import Origin
-from tests.adapters.listening_server import Heard
+from tests.adapters.listening_server import hearing
 from tests.adapters.real_git import git
 from tests.e2e.own_scanners import make_scanned, sarif
 from tests.flows.conftest import Target
@@ -119,19 +118,14 @@ async def test_a_run_that_died_is_concluded(github: Hub, tmp_path: Path, monkeyp
 
 async def test_a_red_default_branch_is_told(target: Target, github: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """A red run of the default branch is told once for its commit; one of another branch, and a green one, are not."""
-    told = Heard()
-    thread = threading.Thread(target=told.server.serve_forever)
-    thread.start()
-    monkeypatch.setenv("TOWPATH_NOTIFY_URL", told.url)
     default = ORIGIN.model_copy(update={"is_default_branch": True})
-    target.configure({"bad": ["false"]})
-    for origin in (ORIGIN, default, default):
-        await target.run(ci, origin=origin)
-    target.configure({"good": ["true"]})
-    await target.run(ci, origin=default)
-    told.server.shutdown()
-    thread.join()
-    told.server.server_close()
+    with hearing() as told:
+        monkeypatch.setenv("TOWPATH_NOTIFY_URL", told.url)
+        target.configure({"bad": ["false"]})
+        for origin in (ORIGIN, default, default):
+            await target.run(ci, origin=origin)
+        target.configure({"good": ["true"]})
+        await target.run(ci, origin=default)
     (body,) = told.bodies
     assert "ci of target at c0ffee000000: failed" in str(body["text"])
 

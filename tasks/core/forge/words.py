@@ -60,7 +60,6 @@ class DeploymentState(StrEnum):
     IN_PROGRESS = "in_progress"
     SUCCESS = "success"
     FAILURE = "failure"
-    INACTIVE = "inactive"
 
 
 @dataclass(frozen=True, kw_only=True)
