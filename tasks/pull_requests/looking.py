@@ -1,10 +1,15 @@
 """The checks of a pull request that only read: each gathers its facts and lets core decide."""
 
+import asyncio
+import time
+from pathlib import Path
+
 import yaml
 
 from tasks.adapters.complexity import MEASURED, measure_functions
 from tasks.adapters.git import GitError
-from tasks.adapters.recorded_coverage import recorded_coverage
+from tasks.adapters.recorded_coverage import has_ended, recorded_coverage
+from tasks.adapters.state import known_homes
 from tasks.core.outcome import Outcome, Verdict
 from tasks.core.pull_requests.complexity import judge_complexity
 from tasks.core.pull_requests.conflicts import judge_conflicts
@@ -12,7 +17,7 @@ from tasks.core.pull_requests.owners import OWNER_FILES, read_owners
 from tasks.core.pull_requests.path_labels import LabelRules, LabelsRefused, labels_by_labeler, labels_by_table
 from tasks.core.pull_requests.plan import COMPLEXITY, CONFLICTS, COVERAGE, FILES, LABELS, SIZE, TITLE
 from tasks.core.pull_requests.sizes import judge_size, size_label, size_labels
-from tasks.core.pull_requests.tested_lines import judge_coverage
+from tasks.core.pull_requests.tested_lines import covers, judge_coverage
 from tasks.core.pull_requests.titles import judge_title
 from tasks.core.pull_requests.touched import judge_files
 from tasks.core.results import CheckResult, result_of
@@ -20,6 +25,7 @@ from tasks.core.tools.contract import Unreadable
 from tasks.pull_requests.review import Review
 
 _LABELERS = (".github/labeler.yml", ".github/labeler.yaml")
+_LOOK_SECONDS = 2.0
 
 
 async def look_at_title(review: Review) -> CheckResult:
@@ -76,14 +82,23 @@ async def measure_size(review: Review) -> CheckResult:
 
 
 async def compare_coverage(review: Review) -> CheckResult:
-    change, place = review.pull.change, review.place
+    """What CI measured of the head, and of the base by a run that no stranger's change could have written."""
+    change, place, settings = review.pull.change, review.place, review.settings.pull_requests.coverage
     name = place.settings.name or place.snapshot.name
-    head = recorded_coverage(place.state, name=name, commits=(change.head,))
-    base = recorded_coverage(
-        place.state, name=name, commits=tuple(dict.fromkeys((change.start or change.base, change.base)))
-    )
-    settings = review.settings.pull_requests.coverage
-    return judge_coverage(change, head, base, settings, target=review.place.snapshot.source, check_id=COVERAGE)
+    own, *others = known_homes()
+    if review.request.origin and covers(change):
+        await _until_measured((own,), name, change.head, most_seconds=settings.wait_seconds)
+    head = recorded_coverage((own,), name=name, commits=(change.head,))
+    commits = tuple(dict.fromkeys((change.start or change.base, change.base)))
+    base = recorded_coverage(tuple(others) or (own,), name=name, commits=commits)
+    return judge_coverage(change, head, base, settings, target=place.snapshot.source, check_id=COVERAGE)
+
+
+async def _until_measured(homes: tuple[Path, ...], name: str, commit: str, *, most_seconds: float) -> None:
+    """A delivery of a forge begins CI together with these checks, which therefore wait for it."""
+    deadline = time.monotonic() + most_seconds
+    while not has_ended(homes, name=name, commit=commit) and time.monotonic() < deadline:
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 async def look_at_files(review: Review) -> CheckResult:

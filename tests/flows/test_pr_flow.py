@@ -1,5 +1,6 @@
 """The flow of a pull request on a real Prefect server, over real repositories."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,40 @@ async def test_coverage_comes_from_the_recorded_runs(target: Target, tmp_path: P
     assert check.reason == "40.0 % of 5 changed lines is below 70 %"
     assert [(place.path, place.line) for place in check.problems] == [("a.py", 8)]
     assert report.verdict is Verdict.FAILED
+
+
+async def test_coverage_waits_for_the_run_that_began_with_it(target: Target, tmp_path: Path) -> None:
+    """Checks that a delivery began wait for the CI run of their head, and then judge what it measured."""
+    start = commit(target, {"a.py": "x = 1\n" * 5})
+    git(target.folder, "checkout", "--quiet", "-b", "topic")
+    head = commit(target, {"a.py": "x = 1\n" * 10}, "feat: more")
+    record_ci(tmp_path / "home", target, start, covered=9)
+    origin = Origin(repository="o/r", commit=head, pull_request=7, base="main", is_trusted=True)
+    looking = asyncio.create_task(look(target, origin=origin))
+    while not list((tmp_path / "home" / "live").glob("*")):
+        await asyncio.sleep(0.05)
+    record_ci(tmp_path / "home", target, head, covered=9)
+    ran, _ = await looking
+
+    assert ran.check("pull-request/coverage").verdict is Verdict.PASSED
+
+
+async def test_a_base_is_measured_by_trusted_runs(
+    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a stranger's run has recorded of the base, in its own home, is not believed."""
+    start = commit(target, {"a.py": "x = 1\n" * 5})
+    git(target.folder, "checkout", "--quiet", "-b", "topic")
+    head = commit(target, {"a.py": "x = 1\n" * 10}, "feat: more")
+    monkeypatch.setenv("TOWPATH_TRUSTED_HOME", str(tmp_path / "trusted"))
+    for revision in (start, head):
+        record_ci(tmp_path / "home", target, revision, covered=9)
+    ran, _ = await look(target)
+    assert "no coverage of the base" in ran.check("pull-request/coverage").reason
+
+    record_ci(tmp_path / "trusted", target, start, covered=10)
+    ran, _ = await look(target)
+    assert "10.0 points less than the base's 100.0 %" in ran.check("pull-request/coverage").reason
 
 
 async def test_a_strangers_code_is_not_run(target: Target) -> None:

@@ -42,7 +42,7 @@ jobs:
       - name: install Towpath
         run: |
           {install}
-      - name: {job}
+{before}      - name: {job}
         run: |
           {run}
 {environment}      - name: keep the report
@@ -52,6 +52,15 @@ jobs:
           name: towpath-{job}
           path: towpath-report.json
           if-no-files-found: error
+"""
+# A runner remembers no earlier run, so that both sides are measured first. What fails there is told by its own job,
+# and annotations of the base would be taken for the pull request's.
+_COVERAGE = """      - name: measure the coverage of both sides
+        run: |
+          GITHUB_ACTIONS="" towpath ci . --ref "$BASE" --plain --allow-missing docker || [ $? -eq 1 ]
+          GITHUB_ACTIONS="" towpath ci . --ref HEAD --plain --allow-missing docker || [ $? -eq 1 ]
+        env:
+          BASE: ${{ github.event.pull_request.base.sha }}
 """
 _READ = ("contents: read",)
 _TITLED_PULL_REQUESTS = "[opened, synchronize, reopened, edited]"
@@ -83,6 +92,7 @@ def workflows(*, install: str, branch: str) -> Mapping[str, str]:
             f'towpath pr . --base "$BASE" --title "$TITLE" {reports}',
             events=f"  pull_request:\n    types: {_TITLED_PULL_REQUESTS}",
             install=install,
+            before=_COVERAGE,
             environment={
                 "BASE": "${{ github.event.pull_request.base.sha }}",
                 "TITLE": "${{ github.event.pull_request.title }}",
@@ -108,6 +118,7 @@ def _workflow(
     install: str,
     permissions: tuple[str, ...] = _READ,
     environment: Mapping[str, str] | None = None,
+    before: str = "",
     runner: str = "ubuntu-24.04",
     is_cancelled: bool = True,
 ) -> str:
@@ -127,5 +138,6 @@ def _workflow(
         upload=_UPLOAD,
         install=install,
         run=run,
+        before=before,
         environment=f"        env:\n{variables}" if variables else "",
     )

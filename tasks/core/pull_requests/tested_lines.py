@@ -75,10 +75,15 @@ def changed_lines(change: Change, hits: Hits) -> tuple[int, tuple[tuple[str, int
     return len(known), tuple((path, line) for path, line, count in known if not count)
 
 
+def covers(change: Change) -> bool:
+    """Whether it changes any file that tests could cover."""
+    return any(file.path.endswith(MEASURED) for file in change.files)
+
+
 def judge_coverage(
     change: Change, head: Recorded, base: Recorded, settings: ChangedCoverageSettings, *, target: str, check_id: str
 ) -> CheckResult:
-    if not any(file.path.endswith(MEASURED) for file in change.files):
+    if not covers(change):
         return result_of(check_id, Outcome(Verdict.SKIPPED, "no file changed that tests could cover"))
     for recorded, what in ((head, "the pull request"), (base, "the base")):
         if recorded.hits is None or percent(recorded.hits) is None:
