@@ -9,12 +9,16 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
 from deployments.answering import Answered, answer
 from tasks.adapters.approvals import all_pending
 from tasks.adapters.deliveries import Deliveries, Delivery, DeliveryState, StoredRun
+from tasks.adapters.grounds import known_grounds
+from tasks.adapters.intents import read_intent
 from tasks.core.door_commands import Allow, Answering, Rerun, StartCanary
 from tasks.core.door_settings import DoorSettings
 from tasks.core.events import Command, Ignored, Refused, Trigger, Unknown, route
@@ -22,11 +26,14 @@ from tasks.core.origin import Origin
 from tasks.core.outcome import ExitCode
 from tasks.core.payloads import PayloadRefused
 from tasks.core.platform import PlatformTrouble
+from tasks.core.repository_address import is_same_repository
 from tasks.core.starts import Start, again, deployment_of_check, starts_of
 
 _log = logging.getLogger("towpath.door")
 _LOOK_SECONDS = 1.0
 _AGAIN_SECONDS = 5.0
+# The fewest letters of a run's id that a command takes.
+_RUN_LETTERS = 8
 _NO_COMMIT = "0" * 40
 # How long an answer is offered to a server that is away: after that nobody expects it to count any more.
 _OFFERED_SECONDS = 3600.0
@@ -38,6 +45,18 @@ class Later(Exception):
     """It could not be done now; the text is one line."""
 
 
+@dataclass(frozen=True)
+class _PutOff:
+    """A command that could not be carried out yet: until when it waits, whom it speaks to, and its place in line."""
+
+    until: float
+    run: str
+    place: tuple[float, str]
+
+    def keeps(self, other: "_PutOff") -> bool:
+        return bool(self.run) and self.run == other.run and self.place < other.place
+
+
 class Commands:
     """The loop beside the drain: an answer may take long, and runs must not wait for it."""
 
@@ -46,6 +65,7 @@ class Commands:
     ) -> None:
         self._store, self._settings, self._state, self._on_start = store, settings, state, on_start
         self._woken = asyncio.Event()
+        self._put_off: dict[str, _PutOff] = {}
 
     def wake(self) -> None:
         self._woken.set()
@@ -54,20 +74,49 @@ class Commands:
         """Until it is cancelled."""
         while True:
             self._woken.clear()
-            seconds = _LOOK_SECONDS
             try:
-                for delivery in await asyncio.wrap_future(self._store.unread()):
-                    await self.carry_out(delivery)
-            except Later as later:
-                _log.warning("a command waits: %s", later)
-                seconds = _AGAIN_SECONDS
-            except Exception:  # noqa: BLE001  (the loop must outlive whatever one command does)
-                _log.exception("a command could not be carried out")
-                seconds = _AGAIN_SECONDS
+                await self.turn()
+            except Exception:  # noqa: BLE001  (the loop must outlive whatever the store does)
+                _log.exception("commands could not be looked for")
             try:
-                await asyncio.wait_for(self._woken.wait(), seconds)
+                await asyncio.wait_for(self._woken.wait(), _LOOK_SECONDS)
             except TimeoutError:
                 continue
+
+    async def turn(self) -> None:
+        """Everything whose turn it is. What is put off keeps nothing else, but for later words to the same run."""
+        now = time.monotonic()
+        waiting = [name for name, each in self._put_off.items() if each.until > now]
+        for delivery in await asyncio.wrap_future(self._store.unread(without=waiting)):
+            mine = _PutOff(now + _AGAIN_SECONDS, self._run_named(delivery), (delivery.received_at, delivery.id))
+            if any(each.keeps(mine) for each in self._put_off.values()):
+                self._put_off[delivery.id] = mine
+                continue
+            self._put_off.pop(delivery.id, None)
+            try:
+                await self.carry_out(delivery)
+            except Later as later:
+                _log.warning("a command waits: %s", later)
+                self._put_off[delivery.id] = mine
+            except Exception as failure:  # noqa: BLE001  (one command must not keep the others)
+                _log.exception("delivery %s could not be carried out", delivery.id)
+                self._put_off[delivery.id] = mine
+                await self._give_up_when_old(delivery, failure)
+
+    async def _give_up_when_old(self, delivery: Delivery, failure: Exception) -> None:
+        if time.time() - delivery.received_at < _OFFERED_SECONDS:
+            return
+        self._put_off.pop(delivery.id, None)
+        said = f"Towpath itself failed at it: {type(failure).__name__}: {failure}"
+        await asyncio.wrap_future(self._store.settle(delivery.id, DeliveryState.REFUSED, said))
+
+    def _run_named(self, delivery: Delivery) -> str:
+        """As much as tells one run from another of the run that a command speaks to; empty where it speaks to none."""
+        with suppress(PayloadRefused, ValueError):
+            found = route(delivery.event, delivery.payload, self._settings)
+            if isinstance(found, Command) and isinstance(found.word, Answering):
+                return found.word.run[:_RUN_LETTERS]
+        return ""
 
     async def carry_out(self, delivery: Delivery) -> None:
         """Do it and note what became of it. Raises Later."""
@@ -133,15 +182,15 @@ class Commands:
         return (DeliveryState.STARTED if is_taken else DeliveryState.REFUSED), said, ()
 
     async def _foreign(self, command: Command, run: str) -> str:
-        """Why a run is none of this repository's; empty when it is."""
-        owners = await asyncio.wrap_future(self._store.repositories_of(run))
-        if owners:
-            is_own = owners == {command.repository.casefold()}
-        else:
-            asked = [each.pending.request for each in all_pending(self._state)]
-            targets = {request.target for request in asked if request.run.startswith(run)}
-            is_own = not targets or targets == {_name_of(command.target)}
-        return "" if is_own else f"{command.by}: run {run} is not one of {command.repository}"
+        """Why a run is none of this repository's; empty when it is. Nothing is told of a run of another."""
+        begun = await asyncio.wrap_future(self._store.repositories_of(run))
+        sources = {name: source for name, source in _sources(self._state).items() if name.startswith(run)}
+        strange = f"{command.by}: run {run} is not one of {command.repository}"
+        if any(repository != command.repository.casefold() for repository in begun.values()):
+            return strange
+        if any(not is_same_repository(source, command.target) for name, source in sources.items() if name not in begun):
+            return f"{strange}: where it was started, towpath approve and towpath reject answer it"
+        return "" if begun or sources else f"{command.by}: no run {run} waits that is known for {command.repository}"
 
     async def _canary(self, command: Command, word: StartCanary) -> Settled:
         latest = await self._latest(command)
@@ -174,5 +223,8 @@ class Commands:
         return next((run for run in found if deployment in ("", run.start.deployment)), None)
 
 
-def _name_of(target: str) -> str:
-    return target.rstrip("/").rpartition("/")[2].removesuffix(".git")
+def _sources(state: Path) -> dict[str, str]:
+    """Every run that asks or changes something now, with the address of its target."""
+    requests = [each.pending.request for each in all_pending(state)]
+    changes = [intent for ground in known_grounds(state) if (intent := read_intent(ground)) is not None]
+    return {each.run: each.source for each in requests} | {each.run: each.source for each in changes}

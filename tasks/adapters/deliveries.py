@@ -169,10 +169,11 @@ class Deliveries:
         wanted = "SELECT * FROM deliveries ORDER BY received_at DESC LIMIT ?"
         return self._store.ask(lambda db: [_delivery(db, row) for row in db.execute(wanted, (limit,)).fetchall()])
 
-    def unread(self) -> "Future[list[Delivery]]":
-        """What has arrived and is for the drain to carry out, oldest first."""
-        wanted = "SELECT * FROM deliveries WHERE state = 'received' ORDER BY received_at LIMIT 20"
-        return self._store.ask(lambda db: [_delivery(db, row, has_body=True) for row in db.execute(wanted).fetchall()])
+    def unread(self, *, without: Iterable[str] = ()) -> "Future[list[Delivery]]":
+        """What has arrived and is to be carried out, oldest first; `without` are those whose turn it is not."""
+        names = json.dumps(list(without))
+        wanted = "state = 'received' AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY received_at LIMIT 20"
+        return self._store.ask(lambda db: _unread(db, wanted, names))
 
     def settle(
         self, delivery: str, state: DeliveryState, reason: str = "", starts: Iterable[Start] = ()
@@ -210,10 +211,12 @@ class Deliveries:
         where, values = of_commit if commit else of_pull_request
         return self._store.ask(lambda db: _runs(db, f"{where} ORDER BY r.moment DESC, r.number DESC LIMIT 100", values))
 
-    def repositories_of(self, run: str) -> "Future[set[str]]":
-        """The repositories whose deliveries started the flow runs whose ids begin so."""
-        wanted = "SELECT DISTINCT repository FROM runs WHERE substr(run, 1, ?) = ? AND run <> ''"
-        return self._store.ask(lambda db: {row["repository"] for row in db.execute(wanted, (len(run), run))})
+    def repositories_of(self, run: str) -> "Future[dict[str, str]]":
+        """The flow runs whose ids begin so, each with the repository whose delivery started it."""
+        wanted = "SELECT run, repository FROM runs WHERE substr(run, 1, ?) = ? AND run <> ''"
+        return self._store.ask(
+            lambda db: {row["run"]: row["repository"] for row in db.execute(wanted, (len(run), run))}
+        )
 
     def allow(self, repository: str, pull_request: int, commit: str, by: str) -> "Future[int]":
         """Let a stranger's commit run; how many runs that sets free."""
@@ -235,6 +238,11 @@ class Deliveries:
     def forget(self, before: float) -> "Future[int]":
         """Delete what arrived earlier and waits for nothing; how many deliveries that were."""
         return self._store.ask(lambda db: _forgotten(db, before))
+
+
+def _unread(db: sqlite3.Connection, where: str, names: str) -> list[Delivery]:
+    rows = db.execute(f"SELECT * FROM deliveries WHERE {where}", (names,)).fetchall()  # noqa: S608
+    return [_delivery(db, row, has_body=True) for row in rows]
 
 
 def _nothing(_: sqlite3.Cursor) -> None:

@@ -28,6 +28,7 @@ class ApprovalRequest(BaseModel):
 
     run: str = Field(description="the flow run that waits")
     target: str
+    source: str = Field("", description="address or path of the target as it was given, without credentials")
     environment: str
     question: str = Field(description="what an approval allows")
     yes: str = Field("approve", description="the word in the form that says yes to this question and to no other")

@@ -21,6 +21,7 @@ class Intent(BaseModel):
 
     token: str = Field(description="the permit it works under")
     target: str
+    source: str = Field("", description="address or path of the target as it was given, without credentials")
     environment: str
     kind: Kind
     release: Release

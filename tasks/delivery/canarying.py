@@ -99,6 +99,7 @@ def _request(run: CanaryRun) -> ApprovalRequest:
     return ApprovalRequest(
         run=change.asked.run,
         target=change.ground.target,
+        source=change.asked.source,
         environment=change.ground.environment,
         question=_QUESTIONS[rollout.question].format(**words),
         yes=_YES[rollout.question],

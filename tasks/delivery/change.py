@@ -56,6 +56,7 @@ class Asked:
     wait_seconds: float = 0.0
     expected_stable: str | None = None
     approvals: tuple[Answer, ...] = ()
+    source: str = ""
 
 
 class Change:
@@ -209,6 +210,7 @@ def _intent(asked: Asked, holder: Holder) -> Intent:
     return Intent(
         token=holder.token,
         target=asked.ground.target,
+        source=asked.source,
         environment=asked.ground.environment,
         kind=asked.kind,
         release=asked.release,

@@ -66,6 +66,7 @@ def _request(
     return ApprovalRequest(
         run=place.run_id,
         target=ground.target,
+        source=place.snapshot.source,
         environment=ground.environment,
         question=f"Release {release.version} to {ground.environment}?",
         version=release.version,

@@ -53,6 +53,7 @@ def change_of(
         wait_seconds=request.wait_seconds,
         expected_stable=permission.stable if permission else None,
         approvals=permission.answers if permission else (),
+        source=place.snapshot.source,
     )
 
 

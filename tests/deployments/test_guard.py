@@ -78,18 +78,27 @@ def ground(tmp_path: Path) -> Ground:
     return found
 
 
-def under_way(ground: Ground, *, kind: Kind = Kind.CANARY, deadline: float = 3600.0, boot: str | None = None) -> Intent:
+def under_way(
+    ground: Ground,
+    *,
+    kind: Kind = Kind.CANARY,
+    deadline: float = 3600.0,
+    boot: str | None = None,
+    run: str = "run-1",
+    source: str = "",
+) -> Intent:
     """A change that has begun, whose flow is this very process."""
     me, now = os.getpid(), machine_seconds()
-    holder = Holder(TOKEN, "Ann", "a canary", "run-1", me, birth_of(me), time.time())
+    holder = Holder(TOKEN, "Ann", "a canary", run, me, birth_of(me), time.time())
     permits.take(ground.folder, ground.environment, holder)
     intent = Intent(
         token=TOKEN,
         target=ground.target,
+        source=source,
         environment=ground.environment,
         kind=kind,
         release=CANDIDATE,
-        run="run-1",
+        run=run,
         who="Ann",
         why="more colours",
         boot=boot_id() if boot is None else boot,
