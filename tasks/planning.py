@@ -8,7 +8,7 @@ from tasks.adapters.snapshots import Snapshot
 from tasks.core.discovery import discover, wanted_texts
 from tasks.core.plan import Plan
 from tasks.core.planning import make_plan
-from tasks.core.projects import Texts
+from tasks.core.projects import Discovery, Texts
 from tasks.core.settings import Settings, read_settings
 
 # No manifest a person wrote is longer; a lock file of a large monorepo may be.
@@ -17,10 +17,14 @@ _MANIFEST_BYTES = 32 * 1024 * 1024
 
 def plan_snapshot(snapshot: Snapshot, settings: Settings) -> Plan:
     """The plan of a snapshot. Raises SettingsRefused where the configuration does not fit what is there."""
-    texts = Texts(frozenset(snapshot.files), manifests_of(snapshot))
-    plan = make_plan(discover(texts, settings.projects), settings)
+    plan = make_plan(projects_of(snapshot, settings), settings)
     environments = [replace(place, inputs=_present(place.inputs, snapshot)) for place in plan.environments]
     return Plan(tuple(environments), plan.checks, (*snapshot.notes, *plan.notes))
+
+
+def projects_of(snapshot: Snapshot, settings: Settings) -> Discovery:
+    """What projects a snapshot holds."""
+    return discover(Texts(frozenset(snapshot.files), manifests_of(snapshot)), settings.projects)
 
 
 def _present(inputs: tuple[str, ...], snapshot: Snapshot) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from tasks.core.backend_checks import other_folders
 from tasks.core.environments import Environment, node_environment, runner
 from tasks.core.outcome import Outcome, Verdict
 from tasks.core.plan import Inputs, PlannedCheck
-from tasks.core.projects import Discovery, Frontend
+from tasks.core.projects import COVERAGE_PROVIDERS, Discovery, Frontend
 from tasks.core.settings import Settings
 
 _PLACEHOLDER = "no test specified"
@@ -86,7 +86,8 @@ def _tests(project: Frontend, base: PlannedCheck) -> PlannedCheck:
     check = replace(base, id=f"{base.id}/test", why=f"script test: {script}" if script else "a dependency")
     for tool in ("vitest", "jest"):
         if tool in project.dependencies and (tool in script or not script):
-            options = {"test": _runner_options(script, tool)}
+            is_measured = tool == "vitest" and bool(COVERAGE_PROVIDERS & project.dependencies)
+            options = {"test": _runner_options(script, tool)} | ({"coverage": ("yes",)} if is_measured else {})
             return replace(check, tool=tool, options=options, version=project.locked.get(tool, ""), is_declared=True)
     if script and _PLACEHOLDER not in script:
         return replace(check, tool="script", program=_runner(project), options={"script": ("test",)})

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
 
+# What lets vitest measure coverage.
+COVERAGE_PROVIDERS = frozenset({"@vitest/coverage-v8", "@vitest/coverage-istanbul"})
+
 
 class Manager(StrEnum):
     """What installs a project's dependencies."""
@@ -78,6 +81,8 @@ class Backend:
     is_package: bool = True
     is_mypy_configured: bool = False
     is_coverage_configured: bool = False
+    coverage_sources: tuple[str, ...] = ()
+    coverage_omitted: tuple[str, ...] = ()
     coverage_floor_percent: float = 0.0
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from tasks.core.coverage_choice import coverage_choice
 from tasks.core.projects import Backend, Manager, Texts, above, is_within, joined
 
 PACKAGES = ("black", "ruff", "mypy", "pytest", "pytest-cov")
@@ -53,6 +54,8 @@ def read_backend(texts: Texts, folder: str, nested: Iterable[str]) -> Backend | 
     tests = [path for path in modules if _TEST_FILE.search(path)]
     pytest_options = _pytest_options(texts, folder, manifest)
     smoke, without = _smoke(folder, tests, pytest_options)
+    own_choice = {name: table(manifest, "tool", "coverage", name) for name in ("run", "report")}
+    choice = coverage_choice(texts, folder, own_choice)
     return Backend(
         path=folder,
         manager=manager,
@@ -72,6 +75,8 @@ def read_backend(texts: Texts, folder: str, nested: Iterable[str]) -> Backend | 
         is_package=table(manifest, "tool", "poetry").get("package-mode") is not False,
         is_mypy_configured=_says_what_to_check(texts, folder, manifest),
         is_coverage_configured=_has_coverage_source(texts, folder, manifest),
+        coverage_sources=choice.sources,
+        coverage_omitted=choice.omitted,
         coverage_floor_percent=_coverage_floor(manifest),
     )
 

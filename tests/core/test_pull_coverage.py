@@ -1,13 +1,19 @@
 """Coverage of a pull request, from the Cobertura reports of head and base."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import pytest
 
 from tasks.core.outcome import Verdict
+from tasks.core.pull_requests.change import ChangedFile, ChangeKind
 from tasks.core.pull_requests.settings import ChangedCoverageSettings
 from tasks.core.pull_requests.tested_lines import Recorded, judge_coverage, read_hits
+from tasks.core.pull_requests.unmeasured import should_be_measured
 from tasks.core.results import CheckResult
 from tasks.core.tools.contract import Unreadable
 from tests.core.pull_changes import change_of, changed
+from tests.core.targets import discovered
 
 REPORT = """<coverage><sources><source>{source}</source></sources><packages><package><classes>
 <class filename="a.py"><lines>{lines}</lines></class></classes></package></packages></coverage>"""
@@ -18,12 +24,20 @@ def report(covered: int, missed: int, source: str = "src") -> str:
     return REPORT.format(source=source, lines="".join(lines))
 
 
-def judged(head: str | None, base: str | None, *, lines: int = 10) -> CheckResult:
-    change = change_of(changed("src/a.py", lines))
+def judged(
+    head: str | None,
+    base: str | None,
+    *,
+    lines: int = 10,
+    more: tuple[ChangedFile, ...] = (),
+    expected: Mapping[str, str] = MappingProxyType({}),
+) -> CheckResult:
+    change = change_of(changed("src/a.py", lines), *more)
     now, before = (
         Recorded(name * 40, None if text is None else read_hits([text])) for name, text in (("a", head), ("b", base))
     )
-    return judge_coverage(change, now, before, ChangedCoverageSettings(), target="my repo", check_id="x")
+    settings = ChangedCoverageSettings()
+    return judge_coverage(change, now, before, settings, target="my repo", check_id="x", expected=expected)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +68,93 @@ def test_uncovered_changed_lines_are_places() -> None:
     result = judged(report(3, 7), report(3, 7))
 
     assert [(place.path, place.line) for place in result.problems] == [("src/a.py", 4)]
+
+
+class TestInNoReport:
+    """Source files that no report mentions."""
+
+    def test_fails(self) -> None:
+        """A new module that no test imports is not covered, each of its lines, and is named with the reason."""
+        report_of_head = report(80, 20)
+        result = judged(
+            report_of_head,
+            report_of_head,
+            more=(changed("src/new.py", 30),),
+            expected={"src/new.py": "no tests", "src/a.py": "no tests"},
+        )
+
+        assert result.verdict is Verdict.FAILED
+        assert "25.0 % of 40 changed lines is below 70 %" in result.reason
+        assert "src/new.py (no tests)" in result.reason
+        assert "src/a.py (" not in result.reason
+        assert [(place.path, place.line, place.code) for place in result.problems] == [("src/new.py", 1, "unmeasured")]
+        assert "no tests" in result.problems[0].message
+
+    def test_is_told(self) -> None:
+        """Where enough is covered all the same it passes, and the file is named as a gap."""
+        result = judged(
+            report(80, 20), report(80, 20), lines=80, more=(changed("src/new.py", 2),), expected={"src/new.py": "why"}
+        )
+
+        assert result.verdict is Verdict.PASSED
+        assert [(place.path, place.code) for place in result.gaps] == [("src/new.py", "unmeasured")]
+
+
+_MANIFEST = '[project]\nname = "shop"\n'
+_FILES = {
+    "api/pyproject.toml": _MANIFEST + '[tool.coverage.run]\nomit = ["*/generated/*", "src/shop/cli.py"]\n',
+    "api/src/shop/__init__.py": "",
+    "api/tests/test_a.py": "",
+    "bare/pyproject.toml": _MANIFEST,
+    "bare/bare/__init__.py": "",
+    "named/pyproject.toml": _MANIFEST + '[tool.coverage.run]\nsource_pkgs = ["shop.core"]\n',
+    "named/src/shop/core/a.py": "",
+    "named/tests/test_a.py": "",
+    "legacy/setup.cfg": "[metadata]\nname = shop\n[coverage:run]\nsource = app\nomit =\n  app/old.py\n",
+    "legacy/app/a.py": "",
+    "legacy/test_a.py": "",
+    "web/package.json": '{"devDependencies": {"vitest": "4"}}',
+    "web/src/a.ts": "",
+    "seen/package.json": '{"devDependencies": {"vitest": "4", "@vitest/coverage-v8": "4"}}',
+    "plain/package.json": '{"scripts": {"build": "tsc"}, "dependencies": {"react": "19"}}',
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        (changed("api/src/shop/new.py"), "its coverage leaves it out"),
+        (changed("bare/bare/new.py"), "bare has no tests"),
+        (changed("named/src/shop/core/new.py"), "its coverage leaves it out"),
+        (changed("legacy/app/new.py"), "its coverage leaves it out"),
+        (changed("web/src/new.tsx"), "web measures no coverage: add @vitest/coverage-v8"),
+        (changed("seen/lib/new.ts"), "its coverage leaves it out"),
+        (changed("plain/new.js"), "no tests by vitest"),
+        (changed("api/src/shop/generated/new.py"), ""),
+        (changed("api/src/shop/cli.py"), ""),
+        (changed("api/tests/test_new.py"), ""),
+        (changed("api/tests/shared.py"), ""),
+        (changed("api/scripts/new.py"), ""),
+        (changed("named/src/shop/other/new.py"), ""),
+        (changed("legacy/app/old.py"), ""),
+        (changed("elsewhere/new.py"), ""),
+        (changed("web/src/new.test.ts"), ""),
+        (changed("web/src/types.d.ts"), ""),
+        (changed("web/vite.config.ts"), ""),
+        (changed("api/src/shop/new.md"), ""),
+        (changed("api/src/shop/made.py", is_generated=True), ""),
+        (changed("api/src/shop/vendor.py", is_vendored=True), ""),
+        (changed("api/src/shop/gone.py", 0, kind=ChangeKind.DELETED), ""),
+        (changed("api/src/shop/moved.py", 0, kind=ChangeKind.RENAMED), ""),
+        (changed("api/src/shop/excluded/new.py"), ""),
+    ],
+)
+def test_what_should_be_measured(file: ChangedFile, words: str) -> None:
+    """Source of a project is expected in a report, with why it may not be there; whatever is no source is not."""
+    found = should_be_measured(change_of(file), discovered(_FILES), _FILES, ["excluded/"])
+
+    assert set(found) == ({file.path} if words else set())
+    assert words in found.get(file.path, "")
 
 
 def test_prose_needs_no_coverage() -> None:

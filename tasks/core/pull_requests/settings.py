@@ -75,6 +75,9 @@ class ChangedCoverageSettings(Section):
     tolerance_percent: Percent = Field(
         0.5, description="percentage points it may fall below the base's, since moved lines shift it a little"
     )
+    exclude: tuple[str, ...] = Field(
+        (), description="patterns of source files that no test needs to reach, as in CODEOWNERS"
+    )
     wait_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
         3600.0, description="seconds to wait for the CI run that a push on a forge began together with these checks"
     )

@@ -6,17 +6,19 @@ get it: without a figure nothing has passed.
 
 import shlex
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from xml.etree import ElementTree
 
 from tasks.core.outcome import Outcome, Verdict
-from tasks.core.pull_requests.change import Change
+from tasks.core.pull_requests.change import Change, ChangedFile
 from tasks.core.pull_requests.settings import ChangedCoverageSettings
 from tasks.core.results import CheckResult, Place, result_of
 from tasks.core.tools.contract import Unreadable
 
 MEASURED = (".py", ".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts", ".vue", ".svelte")
+_SHOWN = 5
 Hits = Mapping[str, Mapping[int, int]]
 
 
@@ -64,15 +66,18 @@ def percent(hits: Hits) -> float | None:
     return 100.0 * sum(count > 0 for count in visits) / len(visits) if visits else None
 
 
-def changed_lines(change: Change, hits: Hits) -> tuple[int, tuple[tuple[str, int], ...]]:
-    """How many changed lines are code, and those that no test reaches."""
-    known = [
-        (file.path, line, count)
-        for file in change.files
-        for line, count in sorted(hits.get(file.path, {}).items())
-        if file.adds(line)
-    ]
+def changed_lines(
+    change: Change, hits: Hits, unmeasured: Collection[str] = ()
+) -> tuple[int, tuple[tuple[str, int], ...]]:
+    """How many changed lines are code, and those that no test reaches: of a file in `unmeasured`, every one."""
+    known = [(file.path, line, count) for file in change.files for line, count in _visits(file, hits, unmeasured)]
     return len(known), tuple((path, line) for path, line, count in known if not count)
+
+
+def _visits(file: ChangedFile, hits: Hits, unmeasured: Collection[str]) -> list[tuple[int, int]]:
+    if file.path in unmeasured:
+        return [(line, 0) for span in file.added for line in range(span.first, span.last + 1)]
+    return [(line, count) for line, count in sorted(hits.get(file.path, {}).items()) if file.adds(line)]
 
 
 def covers(change: Change) -> bool:
@@ -81,8 +86,16 @@ def covers(change: Change) -> bool:
 
 
 def judge_coverage(
-    change: Change, head: Recorded, base: Recorded, settings: ChangedCoverageSettings, *, target: str, check_id: str
+    change: Change,
+    head: Recorded,
+    base: Recorded,
+    settings: ChangedCoverageSettings,
+    *,
+    target: str,
+    check_id: str,
+    expected: Mapping[str, str] = MappingProxyType({}),
 ) -> CheckResult:
+    """`expected` are changed files that tests should measure, each with why a report would not mention it."""
     if not covers(change):
         return result_of(check_id, Outcome(Verdict.SKIPPED, "no file changed that tests could cover"))
     for recorded, what in ((head, "the pull request"), (base, "the base")):
@@ -93,18 +106,27 @@ def judge_coverage(
             return result_of(check_id, Outcome(Verdict.ERROR, reason, remedy=remedy))
     assert head.hits is not None
     assert base.hits is not None
-    return _judged(change, head.hits, base.hits, settings, check_id)
+    unmeasured = {path: why for path, why in expected.items() if path not in head.hits}
+    return _judged(change, (head.hits, base.hits), settings, check_id, unmeasured)
 
 
-def _judged(change: Change, head: Hits, base: Hits, settings: ChangedCoverageSettings, check_id: str) -> CheckResult:
-    now, before = percent(head) or 0.0, percent(base) or 0.0
-    count, missed = changed_lines(change, head)
+def _judged(
+    change: Change,
+    both: tuple[Hits, Hits],
+    settings: ChangedCoverageSettings,
+    check_id: str,
+    unmeasured: Mapping[str, str],
+) -> CheckResult:
+    now, before = (percent(hits) or 0.0 for hits in both)
+    count, missed = changed_lines(change, both[0], unmeasured)
     of_change = 100.0 * (count - len(missed)) / count if count else 100.0
     faults = [
         *([f"{now:.1f} % in all is below {settings.minimum_percent:g} %"] if now < settings.minimum_percent else []),
         *_faults_of_change(of_change, count, settings),
         *([f"{before - now:.1f} points less than the base's {before:.1f} %"] if _fell(now, before, settings) else []),
     ]
+    if unmeasured and faults:
+        faults.append(f"in no coverage report: {_listed(unmeasured)}")
     said = f"{now:.1f} % in all (base {before:.1f} %), " + (
         f"{of_change:.1f} % of {count} changed lines" if count else "no changed line is measured"
     )
@@ -112,7 +134,7 @@ def _judged(change: Change, head: Hits, base: Hits, settings: ChangedCoverageSet
     outcome = Outcome(
         Verdict.FAILED if faults else Verdict.PASSED, "; ".join(faults) if faults else said, remedy=remedy
     )
-    places = tuple(_stretches(missed))
+    places = tuple(_stretches(missed, unmeasured))
     result = result_of(check_id, outcome).model_copy(
         update={
             "measures": {"percent": now, "base_percent": before, "changed_percent": of_change, "changed_lines": count}
@@ -135,7 +157,12 @@ def _remedy(missed: tuple[tuple[str, int], ...]) -> str:
     return f"test the changed lines, first {missed[0][0]}:{missed[0][1]}" if missed else "test what is not covered yet"
 
 
-def _stretches(missed: Iterable[tuple[str, int]]) -> Iterable[Place]:
+def _listed(unmeasured: Mapping[str, str]) -> str:
+    shown = [f"{path} ({why})" for path, why in sorted(unmeasured.items())]
+    return ", ".join(shown[:_SHOWN]) + (f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else "")
+
+
+def _stretches(missed: Iterable[tuple[str, int]], unmeasured: Mapping[str, str]) -> Iterable[Place]:
     """Neighbouring lines as one place."""
     found: list[list[int]] = []
     paths: list[str] = []
@@ -147,4 +174,6 @@ def _stretches(missed: Iterable[tuple[str, int]]) -> Iterable[Place]:
             found.append([line])
     for path, lines in zip(paths, found, strict=True):
         span = f"lines {lines[0]} to {lines[-1]} are" if len(lines) > 1 else f"line {lines[0]} is"
-        yield Place(path=path, line=lines[0], message=f"{span} new and not covered", code="uncovered")
+        why = f"in no coverage report: {unmeasured[path]}" if path in unmeasured else "not covered"
+        code = "unmeasured" if path in unmeasured else "uncovered"
+        yield Place(path=path, line=lines[0], message=f"{span} new and {why}", code=code)

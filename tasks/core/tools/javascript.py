@@ -22,7 +22,7 @@ from tasks.core.tools.contract import (
     plain,
 )
 
-TESTS = "tests.json"
+TESTS, COVERAGE = "tests.json", "cobertura-coverage.xml"
 # NOTE: a path may itself hold parentheses, as the route groups of Next.js do.
 _TSC = re.compile(r"^(?P<path>\S.*?)\((?P<line>\d+),(?P<column>\d+)\): error (?P<code>TS\d+): (?P<message>.*)$", re.M)
 _TSC_PLACELESS = re.compile(r"^error (TS\d+: .*)$", re.M)
@@ -235,7 +235,16 @@ def _tsc_arguments(invocation: Invocation) -> tuple[str, ...]:
 
 def _vitest_arguments(invocation: Invocation) -> tuple[str, ...]:
     reports = ("--reporter=default", "--reporter=json", f"--outputFile={invocation.scratch}/{TESTS}")
-    return ("run", *reports, *invocation.option("test"), *invocation.again)
+    return ("run", *reports, *_vitest_coverage(invocation), *invocation.option("test"), *invocation.again)
+
+
+def _vitest_coverage(invocation: Invocation) -> tuple[str, ...]:
+    """Where the project has what measures it; its own thresholds are for its own command."""
+    if not invocation.option("coverage"):
+        return ()
+    none = tuple(f"--coverage.thresholds.{what}=0" for what in ("lines", "functions", "branches", "statements"))
+    place = ("--coverage.clean=false", f"--coverage.reportsDirectory={invocation.scratch}")
+    return ("--coverage.enabled", "--coverage.reporter=cobertura", *place, *none)
 
 
 def _jest_arguments(invocation: Invocation) -> tuple[str, ...]:
@@ -302,7 +311,7 @@ VITEST = Tool(
     arguments=_vitest_arguments,
     read=read_tests,
     variables=lambda invocation: _NO_COLOUR,
-    reports=(TESTS,),
+    reports=(TESTS, COVERAGE),
     is_in_environment=True,
     confirms_failures=True,
 )
