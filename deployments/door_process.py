@@ -71,7 +71,6 @@ def serve(state: Path, host: str, port: int, *, on_open: Callable[[str], None]) 
                 store,
                 settings,
                 lambda: Server(api_of(state)),
-                home=state,
                 on_run=lambda run_state: metrics.runs.labels(run_state.value).inc(),
             )
             door = Door(

@@ -9,16 +9,14 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 from tasks.adapters.deliveries import Deliveries, RunState, StoredRun
 from tasks.adapters.flow_runs import ServerSilent
 from tasks.adapters.hand_over import Deployment, RunRefused, Server
 from tasks.core.door_settings import DoorSettings
 from tasks.core.starts import Start
-from tasks.core.strangers import variables_for_strangers
 
 _log = logging.getLogger("towpath.door")
 _LOOK_SECONDS = 1.0
@@ -37,11 +35,9 @@ class Drain:
         settings: DoorSettings,
         connect: Callable[[], Server],
         *,
-        home: Path,
         on_run: Callable[[RunState], None] = lambda _: None,
     ) -> None:
         self._store, self._settings, self._connect, self._on_run = store, settings, connect, on_run
-        self._home = home
         self._woken = asyncio.Event()
         self.trouble = ""
 
@@ -111,6 +107,9 @@ class Drain:
             case RunState() as state, str() as reason:
                 later = time.time() + _MISSING_SECONDS if state is RunState.WAITING else 0.0
                 await self._note(run, state, reason=reason, not_before=later)
+                if state is RunState.HELD and await asyncio.wrap_future(self._store.is_allowed(run)):
+                    # NOTE: somebody allowed it between the look and the note.
+                    await self._note(run, RunState.WAITING)
 
     async def _begin(
         self, server: Server, run: StoredRun, deployment: Deployment, rivals: list[StoredRun], *, is_stale: bool
@@ -128,7 +127,6 @@ class Drain:
                 parameters,
                 tags=start.tags,
                 key=run.idempotency_key,
-                variables=self._variables(start, deployment),
             )
             for older in [run] if is_stale else [each for each in rivals if _age(each) < _age(run)]:
                 await self._supersede(server, older, flow_run if older is run else older.run)
@@ -137,11 +135,6 @@ class Drain:
             return
         if not is_stale:
             await self._note(run, RunState.STARTED, flow_run=flow_run)
-
-    def _variables(self, start: Start, deployment: Deployment) -> Mapping[str, str]:
-        """A pool of another kind is the operator's, who gave it what strangers may have."""
-        is_here = deployment.pool_type == "process"
-        return variables_for_strangers(str(self._home)) if is_here and not start.origin.is_trusted else {}
 
     async def _supersede(self, server: Server, run: StoredRun, flow_run: str) -> None:
         reason = "a newer commit of the pull request arrived"

@@ -20,6 +20,7 @@ from tasks.adapters.images import (
 )
 from tasks.adapters.live_runs import live_and_dead
 from tasks.adapters.process import Completion, Ending
+from tasks.adapters.state import state_home
 from tasks.core.image_conclusion import conclude_build
 from tasks.core.outcome import Outcome, Verdict
 from tasks.core.plan import PlannedCheck
@@ -62,7 +63,7 @@ async def sweep_once(place: Workplace) -> None:
     """Remove what runs that were killed have left in the engine, once per run."""
     if not place.has_swept_engine:
         place.has_swept_engine = True
-        live, _ = live_and_dead(place.state)
+        live, _ = live_and_dead(state_home())
         with suppress(EngineError):
             await sweep(live)
 

@@ -18,6 +18,7 @@ from tasks.adapters.state import link_or_copy, write_atomically
 from tasks.core.rendering import junit, markdown
 from tasks.core.results import CheckResult, Report
 from tasks.core.security.results import ScanResult
+from tasks.core.tiers import TRUSTED
 from tasks.retrying import RETRIED, TemporaryError
 from tasks.workplace import Workplace
 
@@ -74,6 +75,8 @@ def keep_files(result: _Kept, place: Workplace) -> _Kept:
 async def upload_coverage(place: Workplace) -> str:
     """Send the coverage reports; the answer says what became of it. Raises TemporaryError when it did not arrive."""
     token, settings = os.environ.get("CODECOV_TOKEN", ""), place.settings.codecov
+    if place.tier != TRUSTED:
+        return "skipped: a stranger's run is given no token"
     if not settings.enabled or not token:
         return f"skipped: {'switched off in the configuration' if token else 'CODECOV_TOKEN is not set'}"
     files = sorted((place.folder / "files").glob("*/coverage.xml"))

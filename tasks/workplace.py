@@ -16,6 +16,7 @@ from tasks.core.environments import digest
 from tasks.core.plan import Inputs, PlannedCheck
 from tasks.core.rules import Rules
 from tasks.core.settings import ImageSettings, Settings
+from tasks.core.tiers import TRUSTED
 from tasks.core.tools.contract import Invocation, Tool
 from tasks.turns import Turns
 
@@ -24,7 +25,8 @@ _RESULTS_VERSION = 1
 
 
 class Workplace:
-    """`folder` is the run's own, for reports and logs; `state` is Towpath's home; `keys` names each check's inputs."""
+    """`folder` is the run's own, for reports and logs; `state` is Towpath's home, or of a stranger's change that of its
+    `tier`; `keys` names each check's inputs."""
 
     def __init__(
         self,
@@ -35,6 +37,7 @@ class Workplace:
         folder: Path,
         run_id: str,
         started: datetime,
+        tier: str = TRUSTED,
         overrides: tuple[str, ...] = (),
         rules: Rules | None = None,
     ) -> None:
@@ -44,6 +47,7 @@ class Workplace:
         self.folder = folder
         self.run_id = run_id
         self.started = started
+        self.tier = tier
         self.overrides = overrides
         self.rules = rules or Rules()
         self._began = time.monotonic()
@@ -81,6 +85,7 @@ class Workplace:
         return digest(
             [
                 _RESULTS_VERSION,
+                self.tier,
                 check.id,
                 program.version,
                 arguments,
@@ -91,7 +96,9 @@ class Workplace:
         )
 
     def image_key(self, check: PlannedCheck, settings: ImageSettings) -> str:
-        return digest([_RESULTS_VERSION, check.id, settings.model_dump(mode="json"), self.inputs(check.inputs)])
+        return digest(
+            [_RESULTS_VERSION, self.tier, check.id, settings.model_dump(mode="json"), self.inputs(check.inputs)]
+        )
 
     def inputs(self, inputs: Inputs) -> str:
         files = self.snapshot.files

@@ -28,12 +28,17 @@ _ENGINE_PREFIXES = ("DOCKER_", "BUILDX_")
 _SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "KEY")
 
 
+def is_secret(name: str) -> bool:
+    """Whether a variable of this name may hold one."""
+    return name == "NETRC" or any(word in name.upper() for word in _SECRET_WORDS)
+
+
 def _is_allowed(name: str, needs: frozenset[Need]) -> bool:
     if name in _COMMON:
         return True
     if Need.REGISTRY in needs and (name in _REGISTRY or name.startswith(_REGISTRY_PREFIXES)):
         return True
-    if any(word in name.upper() for word in _SECRET_WORDS):
+    if is_secret(name):
         return False
     if name.startswith("LC_"):
         return True

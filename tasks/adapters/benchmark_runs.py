@@ -171,6 +171,7 @@ async def run_once(
             timeout_seconds=timeout_seconds,
             environment=_environment(side),
             needs=frozenset({Need.NETWORK}),
+            writes=(orders.scratch,),
         )
     )
     if completion.ending is not Ending.EXITED or completion.exit_code:

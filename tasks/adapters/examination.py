@@ -69,6 +69,7 @@ def _command(examination: Examination, stdout: Path) -> Command:
         environment={**_surroundings(examination), **tool.variables(invocation), **examination.variables},
         needs=frozenset({Need.NETWORK}),
         max_output_bytes=examination.max_output_bytes,
+        writes=(Path(invocation.scratch),),
     )
 
 
@@ -103,7 +104,10 @@ _REMEDIES = {
 
 
 def _reports(examination: Examination) -> list[Path]:
-    return [Path(examination.invocation.scratch) / name for name in examination.tool.reports]
+    """Those that lie in its scratch folder: a link out of it would have us read what the tool may not."""
+    scratch = Path(examination.invocation.scratch).resolve()
+    found = [scratch / name for name in examination.tool.reports]
+    return [path for path in found if path.resolve().is_relative_to(scratch)]
 
 
 def _output(examination: Examination, stdout: Path) -> Output:

@@ -93,6 +93,7 @@ async def git(
                 timeout_seconds=_FETCH_SECONDS if has_network else _ANSWER_SECONDS,
                 environment=_own_variables(has_network=has_network) | _QUIET | dict(environment or {}),
                 needs=frozenset({Need.NETWORK}) if has_network else frozenset(),
+                is_own=True,
             )
         )
         if done.ending is Ending.EXITED and done.exit_code in exit_codes:

@@ -71,12 +71,9 @@ class Server:
         *,
         tags: tuple[str, ...],
         key: str,
-        variables: Mapping[str, str],
     ) -> str:
         """The id of the run with this key, created unless it is there. Raises ServerBusy, RunRefused."""
         body: dict[str, Any] = {"parameters": dict(parameters), "tags": list(tags), "idempotency_key": key}
-        if variables:
-            body["job_variables"] = {"env": dict(variables)}
         answer = await self._said("POST", f"/deployments/{deployment.id}/create_flow_run", body)
         if answer.status_code == httpx.codes.NOT_FOUND:
             self._known.pop(deployment.name, None)

@@ -85,6 +85,7 @@ async def _ask(log: Path, *arguments: str) -> Completion:
         log=log,
         timeout_seconds=_LOOK_SECONDS,
         needs=frozenset({Need.ENGINE}),
+        is_own=True,
     )
     return await process.run(command)
 
@@ -99,6 +100,7 @@ async def build_image(build: ImageBuild) -> Completion:
         # The attestations of a pushed image would turn a local one into an index that older engines cannot load.
         environment={"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"},
         needs=frozenset({Need.ENGINE, Need.NETWORK}),
+        is_own=True,
     )
     return await process.run(command)
 
@@ -127,6 +129,7 @@ async def save_image(reference: str, archive: Path, *, log: Path, timeout_second
             log=log,
             timeout_seconds=timeout_seconds,
             needs=frozenset({Need.ENGINE}),
+            is_own=True,
         )
     )
     for step in (identity, saved):

@@ -19,8 +19,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -56,7 +57,11 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """One tool run. `log` takes standard error, and standard output too unless `stdout` names a file of its own."""
+    """One tool run. `log` takes standard error, and standard output too unless `stdout` names a file of its own.
+
+    `is_own` is for programs that run nothing of the target's, not even its configuration: they need no room where
+    strangers get one. `writes` are the folders that a room must let it write to, beside those of the run.
+    """
 
     argv: tuple[str, ...]
     directory: Path
@@ -69,6 +74,8 @@ class Command:
     grace_seconds: float = 2.0
     max_output_bytes: int = 1 << 30
     bounds: Bounds = Bounds()
+    is_own: bool = False
+    writes: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,8 +122,25 @@ def _cut(lifeline: socket.socket) -> None:
         lifeline.shutdown(socket.SHUT_WR)
 
 
+_through: ContextVar[Callable[[Command], Command] | None] = ContextVar("starting_through", default=None)
+
+
+@contextmanager
+def starting_through(change: Callable[[Command], Command]) -> Iterator[None]:
+    """Everything that the current context starts is changed by this first, until it ends."""
+    token = _through.set(change)
+    try:
+        yield
+    finally:
+        _through.reset(token)
+
+
 async def run(command: Command) -> Completion:
     """Run one tool to its end. A cancelled task kills the tool and waits for its end before it gives way."""
+    if (change := _through.get()) is not None:
+        if not command.directory.is_dir():
+            return Completion(Ending.UNWRITABLE, detail=f"no such directory: {command.directory}")
+        command = change(command)
     with ExitStack() as files:
         try:
             log, output = _open_outputs(command, files)

@@ -127,7 +127,12 @@ async def install_once(place: Path, steps: tuple[tuple[str, ...], ...], manager:
         for number, argv in enumerate(steps):
             part = log.with_suffix(f".install-{number}.log")
             command = Command(
-                argv=argv, directory=place, log=part, timeout_seconds=600, needs=frozenset({Need.REGISTRY})
+                argv=argv,
+                directory=place,
+                log=part,
+                timeout_seconds=600,
+                needs=frozenset({Need.REGISTRY}),
+                is_own=True,
             )
             completion = await run(command)
             if completion.ending is not Ending.EXITED or completion.exit_code:

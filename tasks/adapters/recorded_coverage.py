@@ -11,12 +11,11 @@ _READABLE_BYTES = 256 * 1024 * 1024
 _NAMES = ("coverage.xml", "cobertura-coverage.xml")
 
 
-def recorded_coverage(homes: tuple[Path, ...], *, name: str, commits: tuple[str, ...]) -> Recorded:
-    """Of the first of these commits that has any, in the first of these homes that does; a run of a work tree with
-    changes is of no commit."""
+def recorded_coverage(state: Path, *, name: str, commits: tuple[str, ...]) -> Recorded:
+    """Of the first of these commits that has any; a run of a work tree with changes is of no commit."""
     why = "no recorded run of towpath ci"
     for commit in commits:
-        for run in _ci_runs(homes, name, commit):
+        for run in _ci_runs(state, name, commit):
             files = [file for pattern in _NAMES for file in sorted(Path(run.folder, "files").glob(f"*/{pattern}"))]
             if not files:
                 why = "its CI left no coverage report"
@@ -28,16 +27,14 @@ def recorded_coverage(homes: tuple[Path, ...], *, name: str, commits: tuple[str,
     return Recorded(commits[0], None, why)
 
 
-def has_ended(homes: tuple[Path, ...], *, name: str, commit: str) -> bool:
+def has_ended(state: Path, *, name: str, commit: str) -> bool:
     """Whether any CI run over the commit has come to an end."""
-    return any(True for _ in _ci_runs(homes, name, commit))
+    return any(True for _ in _ci_runs(state, name, commit))
 
 
-def _ci_runs(homes: tuple[Path, ...], name: str, commit: str) -> Iterator[PastRun]:
-    for home in homes:
-        for run in past_runs(home, name=name, revision=commit):
-            if run.flow == "ci" and not run.is_dirty:
-                yield run
+def _ci_runs(state: Path, name: str, commit: str) -> Iterator[PastRun]:
+    runs = past_runs(state, name=name, revision=commit)
+    return (run for run in runs if run.flow == "ci" and not run.is_dirty)
 
 
 def _text(file: Path) -> str:

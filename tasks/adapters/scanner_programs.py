@@ -219,6 +219,7 @@ async def _version_of(scanner: Scanner, program: Path, *, state: Path, log: Path
         log=log,
         timeout_seconds=_ANSWER_SECONDS,
         needs=frozenset({Need.NETWORK}) if scanner.needs_network else frozenset(),
+        is_own=True,
     )
     done = await run(command)
     found = _VERSION.search(done.head)

@@ -123,6 +123,8 @@ def _command(order: ScanOrder, arguments: tuple[str, ...], room: Room, bounds: B
         environment=variables,
         max_output_bytes=order.max_output_bytes,
         bounds=bounds,
+        # NOTE: in a room already.
+        is_own=True,
     )
 
 

@@ -24,12 +24,6 @@ def state_home(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(base) / "towpath"
 
 
-def known_homes(environment: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
-    """This run's home, then that of trusted runs, whose records a stranger's run may read and never write."""
-    trusted = environment.get("TOWPATH_TRUSTED_HOME")
-    return (state_home(environment), *((Path(trusted),) if trusted else ()))
-
-
 _BALLAST = "ballast"
 _BALLAST_BYTES = 256 * 1024
 

@@ -13,6 +13,7 @@ from tasks.core.pull_requests.plan import BENCHMARKS
 from tasks.core.pull_requests.report import figure_of
 from tasks.core.results import CheckResult, result_of
 from tasks.core.settings import SettingsRefused
+from tasks.opening import keep_apart
 from tasks.planning import plan_snapshot
 from tasks.preparing import checkout, prepare_environment
 from tasks.pull_requests.review import Review
@@ -61,12 +62,14 @@ def _projects(plan: Plan) -> list[tuple[Runner, str, str]]:
 async def _base_place(held: AsyncExitStack, review: Review) -> Workplace:
     change, place = review.pull.change, review.place
     snapshot = await checkout(held, review.target, change.start or change.base, place.state)
+    keep_apart(held, place, place.snapshot, snapshot)
     return Workplace(
         snapshot=snapshot,
         settings=place.settings,
         state=place.state,
         folder=place.folder / "base",
         run_id=place.run_id,
+        tier=place.tier,
         started=place.started,
         overrides=place.overrides,
     )

@@ -9,7 +9,7 @@ import yaml
 from tasks.adapters.complexity import MEASURED, measure_functions
 from tasks.adapters.git import GitError
 from tasks.adapters.recorded_coverage import has_ended, recorded_coverage
-from tasks.adapters.state import known_homes
+from tasks.adapters.state import state_home
 from tasks.core.outcome import Outcome, Verdict
 from tasks.core.pull_requests.complexity import judge_complexity
 from tasks.core.pull_requests.conflicts import judge_conflicts
@@ -85,19 +85,18 @@ async def compare_coverage(review: Review) -> CheckResult:
     """What CI measured of the head, and of the base by a run that no stranger's change could have written."""
     change, place, settings = review.pull.change, review.place, review.settings.pull_requests.coverage
     name = place.settings.name or place.snapshot.name
-    own, *others = known_homes()
     if review.request.origin and covers(change):
-        await _until_measured((own,), name, change.head, most_seconds=settings.wait_seconds)
-    head = recorded_coverage((own,), name=name, commits=(change.head,))
+        await _until_measured(place.state, name, change.head, most_seconds=settings.wait_seconds)
+    head = recorded_coverage(place.state, name=name, commits=(change.head,))
     commits = tuple(dict.fromkeys((change.start or change.base, change.base)))
-    base = recorded_coverage(tuple(others) or (own,), name=name, commits=commits)
+    base = recorded_coverage(state_home(), name=name, commits=commits)
     return judge_coverage(change, head, base, settings, target=place.snapshot.source, check_id=COVERAGE)
 
 
-async def _until_measured(homes: tuple[Path, ...], name: str, commit: str, *, most_seconds: float) -> None:
+async def _until_measured(state: Path, name: str, commit: str, *, most_seconds: float) -> None:
     """A delivery of a forge begins CI together with these checks, which therefore wait for it."""
     deadline = time.monotonic() + most_seconds
-    while not has_ended(homes, name=name, commit=commit) and time.monotonic() < deadline:
+    while not has_ended(state, name=name, commit=commit) and time.monotonic() < deadline:
         await asyncio.sleep(_LOOK_SECONDS)
 
 

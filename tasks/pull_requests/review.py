@@ -17,7 +17,7 @@ from tasks.core.pull_requests.path_labels import LabelRules
 from tasks.core.pull_requests.plan import plan_checks, title_of
 from tasks.core.pull_requests.report import BenchmarkFigure
 from tasks.core.settings import Settings, SettingsRefused
-from tasks.opening import open_run
+from tasks.opening import keep_apart, open_run
 from tasks.preparing import checkout
 from tasks.pull_requests.request import PullRequestRequest
 from tasks.retrying import BadInput
@@ -52,13 +52,14 @@ class Review:
 
 async def open_review(held: AsyncExitStack, request: PullRequestRequest) -> Review:
     """Everything the checks need, given back when `held` is closed. Raises PermanentError, TemporaryError."""
-    run = open_run(held)
+    run = open_run(held, request.origin)
     try:
         target = await top_of(request.target)
         is_address = origin_of(target)[1]
     except TargetRefused as refused:
         raise BadInput(str(refused)) from refused
     snapshot = await checkout(held, target, request.ref or (None if is_address else "HEAD"), run.state)
+    keep_apart(held, run, snapshot)
     pull = await read_facts(target, request, snapshot.revision, snapshot.branch or "", run.state)
     settings, _ = await settings_of_base(pull, request.overrides)
     place = Workplace(
@@ -67,6 +68,7 @@ async def open_review(held: AsyncExitStack, request: PullRequestRequest) -> Revi
         state=run.state,
         folder=run.folder(snapshot.name),
         run_id=run.run_id,
+        tier=run.tier,
         started=run.started,
         overrides=request.overrides,
     )

@@ -80,6 +80,7 @@ def _key(
     inputs = sorted(files.items()) if planned.inputs is None else [(path, files[path]) for path in planned.inputs]
     parts = [
         _SCANS_VERSION,
+        bench.place.tier,
         planned.id,
         program.label,
         scanner.arguments(scan),

@@ -124,7 +124,6 @@ class Ran:
     deployment: str
     parameters: Mapping[str, Any]
     tags: tuple[str, ...]
-    variables: Mapping[str, str]
     is_cancelled: bool = False
 
 
@@ -154,11 +153,10 @@ class ServerOfTests(Server):
         *,
         tags: tuple[str, ...],
         key: str,
-        variables: Mapping[str, str],
     ) -> str:
         if self.refuses == deployment.name:
             raise RunRefused("the Prefect server refused it (409)")
-        self.runs.setdefault(key, Ran(deployment.name, parameters, tags, variables))
+        self.runs.setdefault(key, Ran(deployment.name, parameters, tags))
         if self.dies_after_start:
             raise ServerBusy("the connection broke")
         return f"run of {key}"

@@ -13,6 +13,7 @@ from tasks.core.origin import Origin
 from tasks.core.outcome import Verdict
 from tasks.core.pull_requests.plan import CHECKS
 from tasks.core.pull_requests.report import PullRequestReport
+from tasks.core.tiers import tier_of
 from tests.adapters.real_git import git
 from tests.flows.conftest import Ran, Target
 
@@ -158,21 +159,19 @@ async def test_coverage_waits_for_the_run_that_began_with_it(target: Target, tmp
     assert ran.check("pull-request/coverage").verdict is Verdict.PASSED
 
 
-async def test_a_base_is_measured_by_trusted_runs(
-    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What a stranger's run has recorded of the base, in its own home, is not believed."""
+async def test_a_base_is_measured_by_trusted_runs(target: Target, tmp_path: Path) -> None:
+    """What a stranger's run has recorded of the base, in a home of its own, is not believed."""
     start = commit(target, {"a.py": "x = 1\n" * 5})
     git(target.folder, "checkout", "--quiet", "-b", "topic")
     head = commit(target, {"a.py": "x = 1\n" * 10}, "feat: more")
-    monkeypatch.setenv("TOWPATH_TRUSTED_HOME", str(tmp_path / "trusted"))
+    origin = Origin(repository="o/r", commit=head, pull_request=7, base="main", is_trusted=False)
     for revision in (start, head):
-        record_ci(tmp_path / "home", target, revision, covered=9)
-    ran, _ = await look(target)
+        record_ci(tmp_path / "home" / "untrusted" / tier_of(origin), target, revision, covered=9)
+    ran, _ = await look(target, origin=origin)
     assert "no coverage of the base" in ran.check("pull-request/coverage").reason
 
-    record_ci(tmp_path / "trusted", target, start, covered=10)
-    ran, _ = await look(target)
+    record_ci(tmp_path / "home", target, start, covered=10)
+    ran, _ = await look(target, origin=origin)
     assert "10.0 points less than the base's 100.0 %" in ran.check("pull-request/coverage").reason
 
 
