@@ -14,6 +14,7 @@ from tasks.adapters.images import (
     ImageTrial,
     build_image,
     find_engine,
+    inside,
     remove_image,
     sweep,
     try_image,
@@ -26,6 +27,7 @@ from tasks.core.outcome import Outcome, Verdict
 from tasks.core.plan import PlannedCheck
 from tasks.core.results import CheckResult, result_of
 from tasks.core.settings import ImageSettings
+from tasks.core.tiers import TRUSTED
 from tasks.remembering import REMEMBERED, concluded, remembered_failure
 from tasks.workplace import Workplace
 
@@ -123,11 +125,11 @@ def _build(order: ImageOrder, reference: str) -> ImageBuild:
     assert check.image is not None
     tree = order.place.snapshot.tree
     return ImageBuild(
-        dockerfile=tree / check.image.dockerfile,
-        context=tree / check.image.context,
+        dockerfile=inside(tree, check.image.dockerfile),
+        context=inside(tree, check.image.context),
         tag=reference,
         build_arguments=settings.build_arguments,
-        secrets=settings.secrets,
+        secrets=settings.secrets if order.place.tier == TRUSTED else (),
         network=settings.network,
         timeout_seconds=check.timeout_seconds,
         log=order.place.log_of(check.id),

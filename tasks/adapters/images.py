@@ -90,6 +90,14 @@ async def _ask(log: Path, *arguments: str) -> Completion:
     return await process.run(command)
 
 
+def inside(tree: Path, path: str) -> Path:
+    """A file or folder of the tree. Raises EngineError for a link out of it, whose content an error might tell."""
+    found = tree / path
+    if not found.resolve().is_relative_to(tree.resolve()):
+        raise EngineError(f"{path} is a link out of the repository, which is not followed")
+    return found
+
+
 async def build_image(build: ImageBuild) -> Completion:
     """Build into the engine's store; the log names the Dockerfile's line when a step fails."""
     command = Command(

@@ -8,7 +8,16 @@ from pathlib import Path
 
 from tasks.adapters.container_engine import EngineError
 from tasks.adapters.histories import count_commits
-from tasks.adapters.images import Engine, EngineMissing, ImageBuild, build_image, find_engine, remove_image, save_image
+from tasks.adapters.images import (
+    Engine,
+    EngineMissing,
+    ImageBuild,
+    build_image,
+    find_engine,
+    inside,
+    remove_image,
+    save_image,
+)
 from tasks.adapters.manifests import Renderer, RenderFailed, find_renderer, render_overlay
 from tasks.adapters.process import Ending
 from tasks.adapters.scratch import scratch_folder
@@ -17,6 +26,7 @@ from tasks.core.outcome import Outcome, Verdict
 from tasks.core.security.scan_plan import PlannedScan
 from tasks.core.security.scanner import Scan
 from tasks.core.settings import ImageSettings
+from tasks.core.tiers import TRUSTED
 from tasks.imaging import sweep_once
 from tasks.security.bench import Bench
 
@@ -63,7 +73,9 @@ async def furnish(held: AsyncExitStack, planned: PlannedScan, bench: Bench) -> F
 
 async def _with_manifests(planned: PlannedScan, bench: Bench, tree: Path) -> Furnished:
     place = bench.place
-    files = {f"rendered/{path}": (tree / path).read_text("utf-8", "replace") for path in planned.manifests}
+    # NOTE: no link out of the tree is read, since scanners quote what they are given.
+    own = [path for path in planned.manifests if (tree / path).resolve().is_relative_to(tree.resolve())]
+    files = {f"rendered/{path}": (tree / path).read_text("utf-8", "replace") for path in own}
     skipped: list[str] = []
     renderer: Renderer | None = None
     for overlay in planned.overlays:
@@ -84,7 +96,10 @@ async def _with_image(held: AsyncExitStack, planned: PlannedScan, bench: Bench, 
     if isinstance(engine, EngineMissing):
         return Furnished(scan=planned.scan, tree=tree, outcome=_without_engine(engine))
     await sweep_once(bench.place)
-    build = _build(planned, bench, log)
+    try:
+        build = _build(planned, bench, log)
+    except EngineError as refused:
+        return Furnished(scan=planned.scan, tree=tree, outcome=Outcome(Verdict.ERROR, str(refused)))
     archive = held.enter_context(scratch_folder(bench.place.state)) / "image.tar"
     try:
         done = await build_image(build)
@@ -116,12 +131,12 @@ def _build(planned: PlannedScan, bench: Bench, log: Path) -> ImageBuild:
     assert image is not None
     tree = bench.place.snapshot.tree
     return ImageBuild(
-        dockerfile=tree / image.dockerfile,
-        context=tree / image.context,
+        dockerfile=inside(tree, image.dockerfile),
+        context=inside(tree, image.context),
         tag=f"towpath-security/{image.name}:{bench.place.run_id[:12]}",
         run_id=bench.place.run_id,
         build_arguments=settings.build_arguments,
-        secrets=settings.secrets,
+        secrets=settings.secrets if bench.place.tier == TRUSTED else (),
         network=settings.network,
         timeout_seconds=settings.build_timeout_seconds,
         log=log,

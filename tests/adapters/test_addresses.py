@@ -46,7 +46,8 @@ class TestRefsAndAddresses:
         git(repository, "checkout", "-q", "main")
 
         assert (take(address, tmp_path / "state").tree / "a.txt").read_text() == "one\n"
-        for ref, branch in [("topic", "topic"), ("refs/pull/7/head", None), ("pull/7/head", None)]:
+        head = git(repository, "rev-parse", "topic")
+        for ref, branch in [("topic", "topic"), ("refs/pull/7/head", None), ("pull/7/head", None), (head, None)]:
             snapshot = take(address, tmp_path / "state", ref=ref)
             assert (branch, "topic\n") == (snapshot.branch, (snapshot.tree / "a.txt").read_text())
 

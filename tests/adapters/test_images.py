@@ -16,7 +16,7 @@ import pytest
 
 from tasks.adapters import images
 from tasks.adapters.container_engine import RUN_LABEL, connect, engine_address
-from tasks.adapters.images import Engine, EngineError, EngineMissing, ImageBuild, ImageTrial, TrialResult
+from tasks.adapters.images import Engine, EngineError, EngineMissing, ImageBuild, ImageTrial, TrialResult, inside
 from tasks.adapters.process import Completion, Ending
 from tasks.core.build_failure import failing_line
 from tests.lab.engine import LabEngine
@@ -309,3 +309,14 @@ def test_the_shops_images_are_built_and_healthy(
 
     assert attempt(port=port, path=path).is_healthy
     assert attempt().is_healthy, "its own HEALTHCHECK agrees"
+
+
+def test_a_link_out_of_the_tree_is_not_followed(tmp_path: Path) -> None:
+    """A Dockerfile that is a link to a file of the machine is refused, since errors of a build quote what they read."""
+    (tmp_path / "secret").write_text("machine example.org password x")
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "Dockerfile").symlink_to(tmp_path / "secret")
+
+    with pytest.raises(EngineError, match="Dockerfile is a link out of the repository"):
+        inside(tmp_path / "tree", "Dockerfile")
+    assert inside(tmp_path / "tree", ".") == tmp_path / "tree"
