@@ -56,6 +56,7 @@ async def render_overlay(renderer: Renderer, overlay: str, tree: Path, *, state:
                 timeout_seconds=_RENDER_SECONDS,
                 environment=given,
                 bounds=bounds,
+                is_own=True,
             )
         )
         text = stdout.read_text("utf-8", "replace") if stdout.exists() else ""
