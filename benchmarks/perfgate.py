@@ -23,7 +23,7 @@ from tasks.adapters.environments import Built
 from tasks.adapters.installer import find_uv
 from tasks.core.environments import EnvironmentKind
 from tasks.core.pull_requests.perf_gate import Speed, compare
-from tasks.core.pull_requests.settings import BenchmarkSettings
+from tasks.core.pull_requests.settings import BenchmarkSettings, pairs_of
 
 _FILE = "test_speed.py"
 _SAME, _SLOWER = ("test_same_one", "test_same_two"), ("test_slower_one", "test_slower_two")
@@ -112,7 +112,8 @@ def _tree(folder: Path, same: int, slower: int) -> Path:
 def _report(rounds: list[Pairs], settings: BenchmarkSettings, chance: random.Random) -> None:
     medians = sorted(base for pairs in rounds for each in pairs.values() for base, _ in each)
     ratios = sorted(head / base for pairs in rounds for each in _of(pairs, _SAME).values() for base, head in each)
-    print(f"\n{len(rounds)} rounds of {settings.pairs} pairs; median {medians[len(medians) // 2] * 1e3:.2f} ms;")
+    count, median = pairs_of(settings.pairs, len(_SAME)), medians[len(medians) // 2]
+    print(f"\n{len(rounds)} rounds of {count} pairs; median {median * 1e3:.2f} ms;")
     spread = ", ".join(f"{ratios[round(part * (len(ratios) - 1))]:.3f}" for part in (0.05, 0.5, 0.95))
     print(f"ratio of one pair on identical code, 5th, 50th and 95th percentile: {spread}\n")
     for title, names in (("identical code", _SAME), ("20 % slower", _SLOWER)):
@@ -127,7 +128,9 @@ def _report(rounds: list[Pairs], settings: BenchmarkSettings, chance: random.Ran
 
 
 def _of(pairs: Pairs, names: Sequence[str]) -> Pairs:
-    return {name: each for name, each in pairs.items() if name.rpartition("::")[2] in names}
+    """Of some benchmarks, as many pairs as would be run for them alone."""
+    count = pairs_of(BenchmarkSettings().pairs, len(names))
+    return {name: each[:count] for name, each in pairs.items() if name.rpartition("::")[2] in names}
 
 
 def _speeds(pairs: Pairs, settings: BenchmarkSettings) -> list[Speed]:
@@ -139,7 +142,7 @@ def _drawn(rounds: list[Pairs], names: Sequence[str], settings: BenchmarkSetting
     found: dict[str, list[tuple[float, float]]] = {}
     for name in _of(rounds[0], names):
         pool = [pair for pairs in rounds for pair in pairs[name]]
-        chosen = [chance.choice(pool) for _ in range(settings.pairs)]
+        chosen = [chance.choice(pool) for _ in range(pairs_of(settings.pairs, len(names)))]
         is_same = name.rpartition("::")[2] in _SAME
         found[name] = [(pair[1], pair[0]) if is_same and chance.random() < 0.5 else pair for pair in chosen]
     return found

@@ -1,6 +1,7 @@
 """The verdict over all benchmarks of a run."""
 
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 
 from tasks.core.outcome import Outcome, Verdict
 from tasks.core.pull_requests.perf_gate import Comparison, Speed
@@ -20,15 +21,18 @@ def judge_benchmarks(
     only_base: tuple[str, ...] = (),
     check_id: str,
 ) -> CheckResult:
-    """Failed when one is slower, else inconclusive when one cannot be told; `trouble` is a side and why it broke."""
+    """Failed when one is slower or gone, else inconclusive when one cannot be told; `trouble` is a side and why it
+    broke. What may be gone is the base's to say: else the slowest benchmark would be the first to go."""
     found = tuple(comparisons)
     side, why = trouble
     if why and side == "head":
         outcome = Outcome(Verdict.ERROR, f"the head's benchmarks do not run: {why}", remedy="make them run again")
     elif why:
         outcome = _undecided(f"the base's benchmarks do not run: {why}", settings)
+    elif missing := [name for name in only_base if not any(fnmatchcase(name, each) for each in settings.retired)]:
+        outcome = _missing(missing, found)
     else:
-        outcome = _outcome(found, settings, is_cut_short=is_cut_short)
+        outcome = _outcome(found, settings, is_cut_short=is_cut_short, is_retired=bool(only_base))
     told = {"new": ", ".join(only_head), "gone": ", ".join(only_base)}
     measures = {str(speed): float(sum(each.speed is speed for each in found)) for speed in Speed}
     result = result_of(check_id, outcome, tool="benchmarks")
@@ -42,12 +46,24 @@ def _undecided(reason: str, settings: BenchmarkSettings) -> Outcome:
     return Outcome(Verdict.INCONCLUSIVE, reason, remedy=remedy)
 
 
-def _outcome(found: tuple[Comparison, ...], settings: BenchmarkSettings, *, is_cut_short: bool) -> Outcome:
+def _missing(names: list[str], found: tuple[Comparison, ...]) -> Outcome:
+    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    slower = [each for each in found if each.speed is Speed.SLOWER]
+    also = f"; {len(slower)} of {len(found)} slower: {_listed(slower)}" if slower else ""
+    remedy = "keep them; or name on the base, under pull_requests.benchmarks.retired, those that may go"
+    return Outcome(Verdict.FAILED, f"the head no longer has what the base measures: {shown}{also}", remedy=remedy)
+
+
+def _outcome(
+    found: tuple[Comparison, ...], settings: BenchmarkSettings, *, is_cut_short: bool, is_retired: bool
+) -> Outcome:
     slower = [each for each in found if each.speed is Speed.SLOWER]
     unknown = [each for each in found if each.speed is Speed.INCONCLUSIVE]
     if slower:
         remedy = f"make it faster; or say why it may be slower than {settings.threshold_percent:g} %"
         return Outcome(Verdict.FAILED, f"{len(slower)} of {len(found)} slower: {_listed(slower)}", remedy=remedy)
+    if not found and is_retired:
+        return Outcome(Verdict.PASSED, "the base's benchmarks are retired, and gone")
     if not found:
         reason = "time ran out before one pair was done" if is_cut_short else "no benchmark is on both sides"
         return _undecided(reason, settings)

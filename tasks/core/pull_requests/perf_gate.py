@@ -1,13 +1,15 @@
 """Whether benchmarks became slower, from runs of base and head in turns on one machine.
 
-Each pair of runs gives one log ratio per benchmark. On identical code, with the order inside a pair drawn by lot, its
-sign is as good as a coin's, whatever the machine's noise looks like: so the exact signed-rank test keeps the error
-rate, and Holm's procedure keeps it over all benchmarks together. Slower is only what is significant and, by the
-Hodges-Lehmann estimate, beyond the threshold. What cannot be told from a slow-down beyond the threshold is
-inconclusive, and never passes for good.
+Each pair of runs gives one log ratio per benchmark. On identical code, with the order inside a pair drawn by lot,
+either run of a pair may as well be called the base, for all benchmarks of the pair at once and whatever the machine's
+noise looks like. So what was found is held against what every such exchange would have given: the share of exchanges in
+which any benchmark rises as clearly is its p-value, which keeps the error rate over all benchmarks together, however
+many there are. Slower is only what is significant and, by the Hodges-Lehmann estimate, beyond the threshold. What
+cannot be told from a slow-down beyond the threshold is inconclusive, and never passes for good.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +17,12 @@ from enum import StrEnum
 import numpy as np
 
 from tasks.core.pull_requests.settings import BenchmarkSettings
+
+# All exchanges up to this number of pairs; of more pairs as many, drawn by a lot that is always the same.
+_MOST_EXACT_PAIRS = 12
+_LOT = 20_261_125
+_EQUAL = 1e-9
+Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 
 class Speed(StrEnum):
@@ -28,7 +36,7 @@ class Speed(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One benchmark; ratios are head by base, 1.2 is 20 % slower; `p_value` is adjusted by Holm."""
+    """One benchmark; ratios are head by base, 1.2 is 20 % slower; `p_value` is adjusted for all of them."""
 
     name: str
     pairs: int
@@ -41,13 +49,16 @@ class Comparison:
     speed: Speed
 
 
-def compare(pairs: Mapping[str, Sequence[tuple[float, float]]], settings: BenchmarkSettings) -> tuple[Comparison, ...]:
-    """Each benchmark from the medians (base, head) of each pair of runs."""
+def compare(
+    pairs: Mapping[str, Sequence[tuple[float, float]]], settings: BenchmarkSettings, *, parts: int = 1
+) -> tuple[Comparison, ...]:
+    """Each benchmark from the medians (base, head) of each pair of runs; one of `parts` that share the error rate."""
     logs = {name: [math.log(head / base) for base, head in medians] for name, medians in pairs.items() if medians}
-    slower = holm({name: signed_rank_p(ratios) for name, ratios in logs.items()})
-    faster = holm({name: signed_rank_p([-ratio for ratio in ratios]) for name, ratios in logs.items()})
+    slower = exchange_p(logs)
+    faster = exchange_p({name: [-ratio for ratio in ratios] for name, ratios in logs.items()})
     return tuple(
-        _comparison(name, pairs[name], ratios, (slower[name], faster[name]), settings) for name, ratios in logs.items()
+        _comparison(name, pairs[name], ratios, (slower[name] * parts, faster[name] * parts), settings)
+        for name, ratios in logs.items()
     )
 
 
@@ -68,7 +79,7 @@ def _comparison(
         ratio=math.exp(centre),
         low=math.exp(low),
         high=math.exp(high),
-        p_value=p_values[0],
+        p_value=min(1.0, p_values[0]),
         speed=_speed(centre, high, p_values, threshold, settings.error_rate),
     )
 
@@ -82,37 +93,58 @@ def _speed(centre: float, high: float, p_values: tuple[float, float], threshold:
     return Speed.FASTER if p_faster <= error_rate and centre <= -threshold else Speed.UNCHANGED
 
 
-def signed_rank_p(differences: Sequence[float]) -> float:
-    """Exact one-sided p-value of Wilcoxon's signed-rank test: how likely so much rise is when signs are coins.
+def exchange_p(rises: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """One-sided p-values over all benchmarks together; all values below a rate together are false no oftener than that.
 
-    Ties share their mean rank; a difference of nothing speaks for no rise.
+    Benchmarks of as many pairs are exchanged together. One that runs did not always have is by itself, since its pairs
+    are not those of the others.
     """
-    values = np.asarray(differences, dtype=float)
-    if not len(values):
-        return 1.0
-    ranks = _doubled_ranks(np.abs(values))
-    observed = int(ranks[values > 0].sum())
-    chances = np.zeros(int(ranks.sum()) + 1)
-    chances[0] = 1.0
-    for rank in ranks:
-        moved = np.zeros_like(chances)
-        moved[int(rank) :] = chances[: len(chances) - int(rank)]
-        chances = (chances + moved) / 2
-    return float(min(1.0, chances[observed:].sum()))
+    most = max((len(each) for each in rises.values()), default=0)
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name, each in rises.items():
+        groups["" if len(each) == most else name].append(name)
+    found = {
+        name: min(1.0, p_value * len(groups))
+        for names in groups.values()
+        for name, p_value in zip(names, _step_down(np.array([rises[each] for each in names])), strict=True)
+    }
+    return {name: found[name] for name in rises}
 
 
-def _doubled_ranks(
-    sizes: "np.ndarray[tuple[int], np.dtype[np.float64]]",
-) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """Twice the mid-ranks, which are whole numbers."""
-    below = (sizes[None, :] < sizes[:, None]).sum(axis=1)
-    same = (sizes[None, :] == sizes[:, None]).sum(axis=1)
-    doubled: np.ndarray[tuple[int], np.dtype[np.int64]] = (2 * below + same + 1).astype(np.int64)
-    return doubled
+def _step_down(rises: Matrix) -> list[float]:
+    """Of rows of benchmarks: the clearest against the clearest of all in each exchange, the next against the rest."""
+    clear = _clearness(rises)
+    order = np.argsort(-clear[0], kind="stable")
+    # NOTE: what is equal but for rounding counts as no less clear.
+    highest = np.maximum.accumulate(clear[:, order[::-1]], axis=1)[:, ::-1]
+    shares = (highest >= clear[0, order] - _EQUAL * (1 + np.abs(clear[0, order]))).mean(axis=0)
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.maximum.accumulate(shares)
+    return [float(value) for value in adjusted]
+
+
+def _clearness(rises: Matrix) -> Matrix:
+    """Student's t of each benchmark in each exchange, what was found in row 0. It counts by a benchmark's own noise, so
+    that a noisy one hides no other."""
+    number = rises.shape[1]
+    means = _exchanges(number) @ rises.T / number
+    # NOTE: an exchange changes signs alone, and no square.
+    spread = np.maximum((rises**2).mean(axis=1)[None, :] - means**2, 0.0)
+    return np.asarray(means / np.sqrt(spread + np.finfo(float).tiny ** 0.5), dtype=float)
+
+
+def _exchanges(number: int) -> Matrix:
+    """Rows of signs, one for each pair; nothing exchanged in row 0."""
+    if number <= _MOST_EXACT_PAIRS:
+        bits = (np.arange(1 << number)[:, None] >> np.arange(number)[None, :]) & 1
+    else:
+        bits = np.random.default_rng(_LOT).integers(0, 2, size=(1 << _MOST_EXACT_PAIRS, number))
+        bits[0] = 0
+    return np.asarray(1.0 - 2.0 * bits, dtype=float)
 
 
 def hodges_lehmann(differences: Sequence[float], error_rate: float) -> tuple[float, float, float]:
-    """The median of all pairs' means, and the two-sided exact interval that goes with the signed-rank test."""
+    """The median of all pairs' means, and the two-sided interval of the exact signed-rank test."""
     values = np.asarray(differences, dtype=float)
     upper = np.triu_indices(len(values))
     means = np.sort((values[upper[0]] + values[upper[1]]) / 2)
@@ -128,13 +160,3 @@ def _critical(number: int, tail: float) -> int:
     for rank in range(1, number + 1):
         chances = (np.pad(chances, (0, rank)) + np.pad(chances, (rank, 0))) / 2
     return int(np.searchsorted(np.cumsum(chances), tail, side="right")) - 1
-
-
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """P-values such that all those below a rate together are false alarms no oftener than that rate."""
-    adjusted: dict[str, float] = {}
-    highest = 0.0
-    for place, (name, p_value) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
-        highest = max(highest, min(1.0, p_value * (len(p_values) - place)))
-        adjusted[name] = highest
-    return adjusted

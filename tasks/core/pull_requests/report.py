@@ -23,7 +23,7 @@ class BenchmarkFigure(Published):
     ratio: float = Field(description="head by base; 1.2 is 20 % slower")
     low: float = Field(description="lower end of the ratio's interval")
     high: float = Field(description="upper end of the ratio's interval")
-    p_value: float = Field(description="chance of so much on identical code, adjusted for all benchmarks (Holm)")
+    p_value: float = Field(description="chance of so much on identical code, adjusted for all benchmarks together")
 
 
 class PullRequestReport(Report):

@@ -3,6 +3,7 @@
 It is read from the base's configuration, never from the pull request's own, which could otherwise let itself through.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Annotated
@@ -92,14 +93,22 @@ class FileSettings(Section):
     risky: tuple[str, ...] = Field((), description="patterns of more files that are flagged, as in CODEOWNERS")
 
 
+_MOST_PAIRS = 100
+
+
+def pairs_of(least: int, benchmarks: int) -> int:
+    """As many pairs as find a slow-down among so many benchmarks as surely as `least` pairs find it in one alone."""
+    return min(_MOST_PAIRS, least + math.ceil(1.5 * math.log2(max(1, benchmarks))))
+
+
 class BenchmarkSettings(Section):
     """The performance gate: benchmarks of base and head, in turns on one machine."""
 
     threshold_percent: Annotated[float, Field(gt=0, le=1000)] = Field(
         10.0, description="per cent slower from which on it matters; less is within what a person would notice"
     )
-    pairs: Annotated[int, Field(ge=5, le=100)] = Field(
-        12, description="runs of each revision; fewer than 8 cannot decide over several benchmarks at once"
+    pairs: Annotated[int, Field(ge=5, le=_MOST_PAIRS)] = Field(
+        12, description="runs of each revision for one benchmark; four times as many benchmarks take three more"
     )
     error_rate: Annotated[float, Field(gt=0, le=0.2)] = Field(
         0.02, description="share of runs on identical code that may call any benchmark slower, however noisy it is"
@@ -109,6 +118,9 @@ class BenchmarkSettings(Section):
     )
     timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
         1800.0, description="seconds for all pairs; what is not done by then is inconclusive"
+    )
+    retired: tuple[str, ...] = Field(
+        (), description="patterns of benchmarks that may be gone from a head; `*` stands for anything"
     )
     inconclusive_blocks: bool = Field(
         False, description="whether an inconclusive result is an error; off, since noise is nobody's fault"
