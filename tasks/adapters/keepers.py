@@ -4,6 +4,7 @@ They start each other again when one of them dies, so that neither a crash nor k
 both; only `stop_keepers` ends them for good.
 """
 
+import json
 import os
 import sys
 from contextlib import suppress
@@ -16,6 +17,8 @@ from tasks.adapters.process import Need, clean_environment
 
 # Modules, started as programs of their own: what they are is none of this room's business.
 _PROGRAMS = {"supervisor": "tasks.adapters.platforms.local", "guard": "deployments.guard"}
+
+_HANDED_ON = ("TOWPATH_NOTIFY_URL", "PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING")
 
 
 def _folder(state: Path) -> Path:
@@ -65,12 +68,22 @@ def _start_missing(state: Path, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _environment(state: Path) -> dict[str, str]:
-    """No token of any kind: what a release needs beyond this is in its own configuration."""
+    """No token but Prefect's: what a release needs beyond this is in its own configuration."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     own = {"TOWPATH_HOME": str(state), "PATH": path, "PYTHONUNBUFFERED": "1"}
-    # NOTE: the guard tells people too; the address may hold a secret, and no release's instance is given it.
-    own |= {name: os.environ[name] for name in ("TOWPATH_NOTIFY_URL",) if name in os.environ}
+    # NOTE: the guard tells people and Prefect; what it needs for that is given to no release's instance.
+    own |= {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
+    # NOTE: the server of this home may have another port tomorrow, and is looked for where its record is.
+    if own.get("PREFECT_API_URL") == _own_server(state):
+        del own["PREFECT_API_URL"]
     return clean_environment(needs=frozenset({Need.NETWORK}), extras=own)
+
+
+def _own_server(state: Path) -> str:
+    try:
+        return str(json.loads((state / "server" / "server.json").read_bytes())["url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 async def stop_keepers(state: Path) -> tuple[str, ...]:

@@ -35,7 +35,20 @@ class Waiting:
 async def post(
     state: Path, notice: Notice, settings: NotificationSettings, *, base: Mapping[str, str] = os.environ
 ) -> str:
-    """Tell it now, and later again where that fails; what became of it, in words."""
+    """Tell it now, and later again where that fails; what became of it, in words. Never raises."""
+    try:
+        return await _posted(state, notice, settings, base)
+    except Exception as failure:  # noqa: BLE001  (no run may fail because nobody could be told)
+        return _not_told(failure)
+
+
+def _not_told(failure: Exception) -> str:
+    """An error of the system has words that name no address; of any other only its kind is known to be fit."""
+    why = failure.strerror if isinstance(failure, OSError) else None
+    return f"NOT TOLD: {why or type(failure).__name__}"
+
+
+async def _posted(state: Path, notice: Notice, settings: NotificationSettings, base: Mapping[str, str]) -> str:
     message = settings.message_of(notice)
     if message is None:
         return f"nobody was told: notifications.events leaves out {notice.event}"
@@ -57,21 +70,24 @@ async def post(
         "next": time.time(),
         "trouble": "",
     }
-    try:
-        write_atomically(file, json.dumps(letter), mode=0o600)
-    except OSError as full:
-        return f"NOT TOLD: {full.strerror or full}"
+    write_atomically(file, json.dumps(letter), mode=0o600)
     return await _deliver(file, base)
 
 
 async def deliver_due(state: Path, *, now: float, base: Mapping[str, str] = os.environ) -> None:
     """Try again what is due, and forget what is old. Never raises."""
     for file in sorted(_folder(state).glob("*.json")):
-        letter = _read(file)
-        if letter is None or now - letter["at"] > _KEPT_SECONDS:
-            file.unlink(missing_ok=True)
-        elif letter["left"] and letter["next"] is not None and letter["next"] <= now:
-            await _deliver(file, base)
+        # NOTE: one letter that is broken must not keep the others, whatever is wrong with it.
+        with suppress(Exception):
+            await _look_at(file, now, base)
+
+
+async def _look_at(file: Path, now: float, base: Mapping[str, str]) -> None:
+    letter = _read(file)
+    if letter is None or now - letter["at"] > _KEPT_SECONDS:
+        file.unlink(missing_ok=True)
+    elif letter["left"] and letter["next"] is not None and letter["next"] <= now:
+        await _deliver(file, base)
 
 
 def waiting(state: Path) -> Iterator[Waiting]:
@@ -109,6 +125,8 @@ async def _tried(letter: dict[str, Any], known: Mapping[str, str]) -> str:
             letter["left"].remove(name)
         except NotTold as failed:
             troubles.append(str(failed))
+        except Exception as failure:  # noqa: BLE001  (what one service does must not keep the others)
+            troubles.append(f"an address in {letter['variable']} failed ({type(failure).__name__})")
     letter["tries"] += 1
     wait = next_try_seconds(letter["tries"])
     letter["trouble"], letter["next"] = "; ".join(troubles), None if wait is None else time.time() + wait

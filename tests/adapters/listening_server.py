@@ -8,13 +8,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Heard:
-    """A server that answers as it is told and keeps what it was asked."""
+    """A server that answers as it is told, `first` one after the other, and keeps what it was asked."""
 
     def __init__(self) -> None:
         self.bodies: list[dict[str, object]] = []
         self.paths: list[str] = []
         self.status = 200
         self.answer: object = {}
+        self.first: list[object] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -27,7 +28,7 @@ class Heard:
 
             def do_GET(self) -> None:
                 outer.paths.append(self.path)
-                content = json.dumps(outer.answer).encode()
+                content = json.dumps(outer.first.pop(0) if outer.first else outer.answer).encode()
                 self.send_response(outer.status)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()

@@ -126,3 +126,40 @@ async def test_a_letter_that_cannot_be_read_keeps_no_other(
     heard.status = 200
     await again(tmp_path, addresses)
     assert list(waiting(tmp_path)) == []
+
+
+class TestNothingIsRaised:
+    """Whatever is wrong with the outbox or a service, a run goes on."""
+
+    async def test_a_lock_that_cannot_be_had(self, heard: Heard, addresses: dict[str, str], tmp_path: Path) -> None:
+        """Given a lock file that is a folder, posting says that nobody was told, and trying again raises nothing."""
+        (tmp_path / "outbox" / f"{NOTICE.key}.lock").mkdir(parents=True)
+        assert await post(tmp_path, NOTICE, SETTINGS, base=addresses) == "NOT TOLD: Is a directory"
+        await again(tmp_path, addresses)
+        assert heard.bodies == []
+
+    async def test_a_service_that_breaks(self, heard: Heard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Given a service whose code fails, its kind of error is said, and the other address is told."""
+
+        async def broken(*_: object, **__: object) -> bool:
+            raise RuntimeError("secret")
+
+        monkeypatch.setattr("apprise.Apprise.async_notify", broken)
+        base = {"NOTIFY": f"{heard.url.replace('http', 'json')}/apprise/secret {heard.url}/plain"}
+        said = await post(tmp_path, NOTICE, SETTINGS, base=base)
+
+        assert "failed (RuntimeError)" in said
+        assert "secret" not in said
+        assert heard.paths == ["/plain"]
+
+    async def test_a_letter_of_another_shape(self, heard: Heard, addresses: dict[str, str], tmp_path: Path) -> None:
+        """Given a letter whose parts are of other kinds, the others are told all the same."""
+        heard.status = 500
+        await post(tmp_path, NOTICE, SETTINGS, base=addresses)
+        (tmp_path / "outbox" / "a.json").write_text(
+            '{"message": 1, "left": 1, "next": "x", "at": "x", "tries": 1, "variable": 1}'
+        )
+        heard.status = 200
+        await again(tmp_path, addresses)
+
+        assert len(heard.bodies) == 4

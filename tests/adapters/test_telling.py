@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tasks.adapters.flow_runs import ServerBusy, ServerSilent, api_of, bury, resume
+from tasks.adapters.flow_runs import LateRun, ServerBusy, ServerSilent, api_of, bury, late_runs, resume
 from tasks.adapters.load import LoadRefused, Tally, read_tally, send, send_and_tell
 from tasks.adapters.notifications import NotTold, tell_people
 from tasks.adapters.probing import ask
@@ -133,3 +134,33 @@ async def test_asking_a_running_environment(heard: Heard) -> None:
 
     assert (await ask(heard.url)).status == 503
     assert (await ask("http://127.0.0.1:9")).trouble
+
+
+def late(number: int, *, is_scheduled: bool = True) -> dict[str, object]:
+    at = f"2026-11-01T03:{number % 60:02}:00Z"
+    return {"id": f"id-{number}", "name": f"night-{number}", "expected_start_time": at, "auto_scheduled": is_scheduled}
+
+
+class TestLateRuns:
+    """What the server tells of runs that nobody took up."""
+
+    NOW = datetime(2026, 11, 2, tzinfo=UTC)
+
+    async def test_all_pages(self, heard: Heard) -> None:
+        """Every page is read, and runs that somebody began himself are left out."""
+        page = [late(number, is_scheduled=number == 7) for number in range(200)]
+        heard.first = [page, [*page[:1], late(300)]]
+        found = await late_runs(f"{heard.url}/api", before=self.NOW)
+
+        assert found == tuple(
+            LateRun(f"id-{number}", f"night-{number}", datetime(2026, 11, 1, 3, number % 60, tzinfo=UTC))
+            for number in (7, 300)
+        )
+        assert [body["offset"] for body in heard.bodies] == [0, 200]
+
+    @pytest.mark.parametrize("answer", [{"a": 1}, [1], [{"id": "1", "auto_scheduled": True}]])
+    async def test_another_answer(self, heard: Heard, answer: object) -> None:
+        """An answer of another shape is none."""
+        heard.answer = answer
+        with pytest.raises(ServerSilent):
+            await late_runs(f"{heard.url}/api", before=self.NOW)

@@ -31,9 +31,12 @@ def test_wait(per_minute: int) -> None:
     """Who waits for as long as he was told is let through; another address is not kept by it."""
     clock = Clock()
     rates = Rates(per_minute, clock)
+    assert not rates.knows("a")
     while not (wait := rates.take("a")):
         assert clock.now == 0
 
-    assert rates.take("b") == 0
+    assert rates.knows("a")
+    assert rates.wait("a") == rates.wait("a") == wait
+    assert rates.wait("b") == rates.take("b") == 0
     clock.now += wait
     assert rates.take("a") == 0

@@ -9,11 +9,12 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from tests.core.github_events import HEAD, comment, payload, pull_request, push
+from tests.core.github_events import HEAD, OTHER, comment, payload, pull_request, push
 from tests.deployments.door import OTHER_SECRET, SECRET, SETTINGS, OpenDoor, headers, open_door
 
 pytestmark = pytest.mark.timeout(120)
@@ -182,13 +183,30 @@ def test_health_and_metrics(door: OpenDoor) -> None:
 
 
 def test_too_many_forgeries(tmp_path: Path) -> None:
-    """One address is told so often why it is refused, then to wait; its signed deliveries are taken all the same."""
+    """One address is told so often why it is refused, then to wait; if it has ever signed, what it signs is taken."""
     with open_door(tmp_path, api=NOBODY, settings=f"refused_per_minute = 3\nstuck_seconds = 0.01\n{SETTINGS}") as door:
+        assert door.post(push(), "signed-00000").status_code == 202
         answers = [door.post(push(), f"forged-{number:06d}", secret="x" * 20) for number in range(5)]
         assert [answer.status_code for answer in answers] == [401] * 3 + [429] * 2
         assert int(answers[-1].headers["Retry-After"]) > 0
-        assert door.post(push(), "signed-00001").status_code == 202
+        assert door.post(push(commit=OTHER), "signed-00001").status_code == 202
         assert door.health()["status"] == "stuck"
+
+
+def test_refused_before_it_is_read(tmp_path: Path) -> None:
+    """An address that was refused too often and has never signed is answered before its body has come."""
+    with open_door(tmp_path, api=NOBODY, settings=f"refused_per_minute = 2\n{SETTINGS}") as door:
+        for number in range(2):
+            door.post(push(), f"forged-{number:06d}", secret="x" * 20)
+        place = urlsplit(door.url)
+        with socket.create_connection((str(place.hostname), place.port or 80), timeout=5) as connection:
+            said = headers(b"never sent", "forged-000009", "push") | {"Host": "door", "Content-Length": "20000000"}
+            lines = [f"{name}: {value}" for name, value in said.items()]
+            connection.sendall("\r\n".join(["POST /github HTTP/1.1", *lines, "", ""]).encode())
+            answer = connection.recv(4096).decode()
+
+        assert answer.startswith("HTTP/1.1 429")
+        assert "retry-after" in answer.lower()
 
 
 def test_killed_and_opened_again(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from tests.e2e.own_scanners import make_scanned, sarif
 from tests.e2e.stage import Stage, until
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+_HOUR = timedelta(hours=1)
 _FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -73,26 +74,38 @@ def test_every_night(up: Stage, tmp_path: Path) -> None:
     assert run_as_scheduled(up)["message"].startswith("no target is scanned daily")
 
 
+def scheduled_before(stage: Stage, moment: datetime) -> list[dict[str, Any]]:
+    wanted = {"flow_runs": {"expected_start_time": {"before_": moment.isoformat()}}}
+    return [run for run in stage.answer("/flow_runs/filter", wanted) if run["auto_scheduled"]]
+
+
 def test_a_night_that_nobody_took_up(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given a server without a worker, people are told once of a run that was due and is late."""
+    """Given a server without a worker, people are told once of a night that is late, and of no run they began."""
     assert stage.towpath("up").exit_code == 0
     worker = json.loads((stage.home / "server" / "worker.json").read_text())["pid"]
     supervisor = psutil.Process(worker)
     for process in [supervisor, *supervisor.children(recursive=True)]:
         process.kill()
-    due = datetime.now(UTC) - timedelta(hours=1)
-    state = {"type": "SCHEDULED", "name": "Scheduled", "state_details": {"scheduled_time": due.isoformat()}}
-    run = stage.answer(f"/deployments/{deployment(stage)['id']}/create_flow_run", {"state": state})
-    until(lambda: stage.state_of(run["id"])[1] == "Late" or None, seconds=90, what="a late run")
+    now = datetime.now(UTC)
+    state = {"type": "SCHEDULED", "name": "Scheduled", "state_details": {"scheduled_time": f"{now - _HOUR}"}}
+    path = f"/deployments/{deployment(stage)['id']}"
+    begun = stage.answer(f"{path}/create_flow_run", {"state": state})["id"]
+    night = {"start_time": f"{now - 25 * _HOUR}", "end_time": f"{now - _HOUR / 2}", "min_runs": 1, "max_runs": 1}
+    stage.answer(f"{path}/schedule", night)
+    (run,) = until(lambda: scheduled_before(stage, now), seconds=60, what="a run that the schedule began")
+    for run_id in (begun, run["id"]):
+        until(lambda: stage.state_of(run_id)[1] == "Late" or None, seconds=90, what="a late run")  # noqa: B023
 
     wanted = NotificationSettings(url_variable="NOTIFY")
     with hearing() as told:
         monkeypatch.setenv("NOTIFY", told.url)
         for _ in range(2):
             asyncio.run(tell_missed(stage.home, now=datetime.now(UTC), settings=wanted))
-    stage.ask(f"/flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLED"}, "force": True})
+    for run_id in (begun, run["id"]):
+        stage.ask(f"/flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLED"}, "force": True})
     stage.towpath("down")
     (body,) = told.bodies
+    due = datetime.fromisoformat(run["expected_start_time"])
     assert f"{run['name']} was due at {due:%Y-%m-%d %H:%M} UTC" in str(body["text"])
 
 
