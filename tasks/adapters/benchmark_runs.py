@@ -22,6 +22,7 @@ from tasks.adapters.environments import Built
 from tasks.adapters.process import Command, Ending, Need, run
 from tasks.core.projects import is_within
 from tasks.core.prose import last_line
+from tasks.core.pull_requests.settings import pairs_of
 
 _READABLE_BYTES = 64 << 20
 _TIMER = Path(__file__).with_name("benchmark_timer")
@@ -55,7 +56,7 @@ class Side:
 
 @dataclass(frozen=True, kw_only=True)
 class Orders:
-    """How much is run. `seed` draws the order within each pair."""
+    """How much is run: `pairs` for one benchmark, more for many. `seed` draws the order within each pair."""
 
     pairs: int
     seconds_per_benchmark: float
@@ -130,7 +131,8 @@ async def run_pairs(suites: Mapping[str, Suite], sides: Mapping[str, Side], orde
     figures: dict[str, list[tuple[float, float]]] = defaultdict(list)
     chance = random.Random(orders.seed)  # noqa: S311  (a lot between two orders, no secret)
     names: dict[str, set[str]] = {"base": set(), "head": set()}
-    for number in range(orders.pairs):
+    number, pairs = 0, orders.pairs
+    while number < pairs:
         order = chance.sample(("base", "head"), 2)
         medians: dict[str, dict[str, float]] = {}
         for name in order:
@@ -149,6 +151,7 @@ async def run_pairs(suites: Mapping[str, Suite], sides: Mapping[str, Side], orde
             names[name] |= medians[name].keys()
         for benchmark in medians["base"].keys() & medians["head"].keys():
             figures[benchmark].append((medians["base"][benchmark], medians["head"][benchmark]))
+        number, pairs = number + 1, pairs_of(orders.pairs, len(figures))
     measured.pairs = dict(sorted(figures.items()))
     measured.only_head = tuple(sorted(names["head"] - names["base"]))
     measured.only_base = tuple(sorted(names["base"] - names["head"]))

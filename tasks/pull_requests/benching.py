@@ -7,8 +7,9 @@ from secrets import randbelow
 from tasks.adapters.benchmark_runs import Measured, Orders, Runner, Side, Suite, clear, find_benchmarks, run_pairs
 from tasks.core.outcome import Outcome, Verdict
 from tasks.core.plan import Plan
+from tasks.core.projects import joined
 from tasks.core.pull_requests.benchmarks import judge_benchmarks
-from tasks.core.pull_requests.perf_gate import compare
+from tasks.core.pull_requests.perf_gate import Comparison, compare
 from tasks.core.pull_requests.plan import BENCHMARKS
 from tasks.core.pull_requests.report import figure_of
 from tasks.core.results import CheckResult, result_of
@@ -30,12 +31,9 @@ async def run_benchmarks(review: Review) -> CheckResult:
     """Compare all suites that both revisions have; `review.figures` holds the figures."""
     if not any(path.endswith(_SOURCES) for path in review.pull.change.paths):
         return _skipped("no source changed")
-    suites = _suites(review.place)
-    if not suites:
-        return _skipped("there are no benchmarks (pytest-benchmark, or *.bench.ts of vitest)")
     try:
         async with AsyncExitStack() as held:
-            return await _compared(review, suites, await _base_place(held, review))
+            return await _compared(review, _suites(review.place), await _base_place(held, review))
     except (PermanentError, TemporaryError, SettingsRefused) as failed:
         reason, _, remedy = str(failed).partition("\n")
         return result_of(
@@ -77,11 +75,14 @@ async def _base_place(held: AsyncExitStack, review: Review) -> Workplace:
 
 async def _compared(review: Review, suites: dict[tuple[Runner, str], Suite], base: Workplace) -> CheckResult:
     known = _suites(base)
-    both = [key for key in suites if key in known]
-    if not both:
+    if not suites and not known:
+        return _skipped("there are no benchmarks (pytest-benchmark, or *.bench.ts of vitest)")
+    if not known:
         return _skipped("the base has no benchmarks yet to compare with")
+    both = [key for key in suites if key in known]
     settings, log = review.settings.pull_requests.benchmarks, review.place.log_of(BENCHMARKS)
-    measured = Measured()
+    measured = Measured(only_base=_gone(known, both))
+    comparisons: tuple[Comparison, ...] = ()
     for number, key in enumerate(both):
         orders = Orders(
             pairs=settings.pairs,
@@ -99,7 +100,8 @@ async def _compared(review: Review, suites: dict[tuple[Runner, str], Suite], bas
         found = await run_pairs(pair, sides, orders)
         clear(orders)
         measured = _joined(measured, found)
-    comparisons = compare(measured.pairs, settings)
+        # NOTE: pairs of different suites are different runs, so each suite has its share of the error rate.
+        comparisons += compare(found.pairs, settings, parts=len(both))
     review.figures = tuple(figure_of(each) for each in comparisons)
     result = judge_benchmarks(
         comparisons,
@@ -111,6 +113,11 @@ async def _compared(review: Review, suites: dict[tuple[Runner, str], Suite], bas
         check_id=BENCHMARKS,
     )
     return result.model_copy(update={"log": _last_log(log)})
+
+
+def _gone(known: dict[tuple[Runner, str], Suite], both: list[tuple[Runner, str]]) -> tuple[str, ...]:
+    """The files of suites that the head has no more: how their benchmarks are called only a run would tell."""
+    return tuple(joined(suite.folder, file) for key, suite in known.items() if key not in both for file in suite.files)
 
 
 def _joined(one: Measured, other: Measured) -> Measured:

@@ -20,8 +20,10 @@ from tasks.core.pull_requests.sizes import judge_size, size_label, size_labels
 from tasks.core.pull_requests.tested_lines import covers, judge_coverage
 from tasks.core.pull_requests.titles import judge_title
 from tasks.core.pull_requests.touched import judge_files
+from tasks.core.pull_requests.unmeasured import should_be_measured
 from tasks.core.results import CheckResult, result_of
 from tasks.core.tools.contract import Unreadable
+from tasks.planning import projects_of
 from tasks.pull_requests.review import Review
 
 _LABELERS = (".github/labeler.yml", ".github/labeler.yaml")
@@ -90,7 +92,16 @@ async def compare_coverage(review: Review) -> CheckResult:
     head = recorded_coverage(place.state, name=name, commits=(change.head,))
     commits = tuple(dict.fromkeys((change.start or change.base, change.base)))
     base = recorded_coverage(state_home(), name=name, commits=commits)
-    return judge_coverage(change, head, base, settings, target=place.snapshot.source, check_id=COVERAGE)
+    projects = projects_of(place.snapshot, place.settings)
+    return judge_coverage(
+        change,
+        head,
+        base,
+        settings,
+        target=place.snapshot.source,
+        check_id=COVERAGE,
+        expected=should_be_measured(change, projects, place.snapshot.files, settings.exclude),
+    )
 
 
 async def _until_measured(state: Path, name: str, commit: str, *, most_seconds: float) -> None:

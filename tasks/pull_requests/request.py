@@ -15,8 +15,3 @@ class PullRequestRequest:
     title: str | None = None
     overrides: tuple[str, ...] = ()
     origin: Origin | None = None
-
-    @property
-    def is_trusted(self) -> bool:
-        """Whether the head's own code may be run here."""
-        return self.origin is None or self.origin.is_trusted

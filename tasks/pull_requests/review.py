@@ -105,10 +105,7 @@ async def _uncommitted(directory: Path) -> list[str]:
 
 def plan_review(review: Review) -> Plan:
     """The checks, and why some are not made. Raises BadInput."""
-    request = review.request
     try:
-        return plan_checks(
-            review.pull.change, review.settings.pull_requests, title=review.title, is_trusted=request.is_trusted
-        )
+        return plan_checks(review.pull.change, review.settings.pull_requests, title=review.title)
     except SettingsRefused as refused:
         raise BadInput(str(refused)) from refused

@@ -1,8 +1,11 @@
 """The performance gate through the whole flow, with a real environment and real benchmarks."""
 
+import shutil
+
 import pytest
 
 from flows.pr_checks import pr_checks
+from tasks.core.origin import Origin
 from tasks.core.outcome import Verdict
 from tasks.core.pull_requests.perf_gate import Speed
 from tasks.core.pull_requests.report import PullRequestReport
@@ -45,3 +48,43 @@ async def test_what_became_slower_fails(target: Target) -> None:
     (figure,) = report.benchmarks
     assert figure.speed is Speed.SLOWER
     assert 1.5 < figure.ratio < 2.7
+
+
+async def test_what_is_gone_fails(target: Target) -> None:
+    """Given a head without the base's benchmarks, they are named; where the base has retired them it passes."""
+    target.write(BASE)
+    git(target.folder, "add", "--all")
+    git(target.folder, "commit", "--quiet", "--message", "feat: base")
+    git(target.folder, "checkout", "--quiet", "-b", "topic")
+    git(target.folder, "rm", "--quiet", "test_work.py")
+    git(target.folder, "commit", "--quiet", "--message", "test: take it out")
+    check = (await target.run(pr_checks, base="main", overrides=list(QUICK))).check("pull-request/benchmarks")
+    assert check.verdict is Verdict.FAILED
+    assert check.reason == "the head no longer has what the base measures: test_work.py"
+
+    retired = 'pull_requests.benchmarks.retired=["test_work.py*"]'
+    ran = await target.run(pr_checks, base="main", overrides=[*QUICK, retired])
+    assert ran.check("pull-request/benchmarks").verdict is Verdict.PASSED
+
+
+@pytest.mark.skipif(not shutil.which("bwrap"), reason="rooms are made by bubblewrap")
+async def test_a_strangers_benchmarks_run_in_a_room(target: Target) -> None:
+    """Of a fork's pull request that may run at all the benchmarks run too, without a secret at hand."""
+    curious = "import os\n\n\ndef work():\n    assert 'GITHUB_TOKEN' not in os.environ\n"
+    base = curious + "    return sum(number * number for number in range(2000))\n"
+    target.write(BASE | {"work.py": base})
+    git(target.folder, "add", "--all")
+    git(target.folder, "commit", "--quiet", "--message", "feat: base")
+    git(target.folder, "checkout", "--quiet", "-b", "topic")
+    target.write({"work.py": base.replace("2000", "4000")})
+    git(target.folder, "commit", "--quiet", "--all", "--message", "feat: more work")
+    head = git(target.folder, "rev-parse", "HEAD").strip()
+    origin = Origin(repository="o/r", commit=head, pull_request=7, base="main", is_trusted=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GITHUB_TOKEN", "a-token")
+        patch.setenv("GITHUB_API_URL", "http://127.0.0.1:9")
+        ran = await target.run(pr_checks, base="main", overrides=list(QUICK), origin=origin)
+    check = ran.check("pull-request/benchmarks")
+
+    assert check.verdict is Verdict.FAILED, check
+    assert check.reason.startswith("1 of 1 slower: test_work.py::test_speed")

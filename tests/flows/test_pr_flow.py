@@ -175,15 +175,20 @@ async def test_a_base_is_measured_by_trusted_runs(target: Target, tmp_path: Path
     assert "10.0 points less than the base's 100.0 %" in ran.check("pull-request/coverage").reason
 
 
-async def test_a_strangers_code_is_not_run(target: Target) -> None:
-    """Of a pull request from a fork only what reads is done, and the report says what was not."""
-    head = branch(target, {"towpath.toml": NO_COVERAGE}, {"a.txt": "x\n"})
-    origin = Origin(repository="o/r", commit=head, pull_request=7, base="main", is_trusted=False)
-    ran, report = await look(target, origin=origin)
+async def test_new_code_that_no_test_reaches(target: Target, tmp_path: Path) -> None:
+    """Given a new module that no report mentions, coverage fails and names it with the reason, though nothing fell."""
+    project = {"pyproject.toml": '[project]\nname = "x"\nversion = "1"\n', "test_a.py": ""}
+    start = commit(target, {**project, "a.py": "x = 1\n" * 5})
+    git(target.folder, "checkout", "--quiet", "-b", "topic")
+    head = commit(target, {"new.py": "y = 2\n" * 9}, "feat: more")
+    for revision in (start, head):
+        record_ci(tmp_path / "home", target, revision, covered=10)
+    ran, _ = await look(target)
+    check = ran.check("pull-request/coverage")
 
-    assert (report.repository, report.pull_request) == ("o/r", 7)
-    assert ran.check("pull-request/benchmarks").verdict is Verdict.SKIPPED
-    assert "stranger" in ran.check("pull-request/benchmarks").reason
+    assert check.verdict is Verdict.FAILED
+    assert "0.0 % of 9 changed lines is below 70 %" in check.reason
+    assert "new.py (its tests do not reach it" in check.reason
 
 
 async def test_an_empty_pull_request(target: Target) -> None:

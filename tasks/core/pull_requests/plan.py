@@ -17,26 +17,18 @@ CHECKS = (TITLE, CONFLICTS, COMPLEXITY, LABELS, SIZE, COVERAGE, FILES, BENCHMARK
 _NEEDS_FILES = frozenset({COMPLEXITY, COVERAGE, FILES, BENCHMARKS})
 
 
-def plan_checks(change: Change, settings: PullRequestSettings, *, title: str, is_trusted: bool) -> Plan:
-    """All checks, those that need no run with their outcome. Raises SettingsRefused.
-
-    `is_trusted` says whether the head's own code may be run on this machine.
-    """
+def plan_checks(change: Change, settings: PullRequestSettings, *, title: str) -> Plan:
+    """All checks, those that need no run with their outcome. Raises SettingsRefused."""
     names = [check.removeprefix(f"{ROOM}/") for check in CHECKS]
     if unknown := sorted(set(settings.disabled) - set(names)):
         raise SettingsRefused(f"pull_requests.disabled: there is no {unknown[0]}; there are {', '.join(names)}")
     checks = [PlannedCheck(id=check, reproduce="towpath pr") for check in CHECKS]
     return Plan(
-        checks=tuple(
-            replace(check, settled=_settled(check.id, change, settings, title=title, is_trusted=is_trusted))
-            for check in checks
-        )
+        checks=tuple(replace(check, settled=_settled(check.id, change, settings, title=title)) for check in checks)
     )
 
 
-def _settled(
-    check_id: str, change: Change, settings: PullRequestSettings, *, title: str, is_trusted: bool
-) -> Outcome | None:
+def _settled(check_id: str, change: Change, settings: PullRequestSettings, *, title: str) -> Outcome | None:
     name = check_id.removeprefix(f"{ROOM}/")
     if name in settings.disabled:
         return Outcome(Verdict.SKIPPED, f"switched off in the base's configuration: {settings.disabled[name]}")
@@ -44,9 +36,6 @@ def _settled(
         return Outcome(Verdict.SKIPPED, "the pull request changes no file")
     if check_id == TITLE and not title:
         return Outcome(Verdict.SKIPPED, "no title was given, and there is not one single commit to take it from")
-    if check_id == BENCHMARKS and not is_trusted:
-        reason = "benchmarks run the head's own code, and this is a stranger's"
-        return Outcome(Verdict.SKIPPED, reason, remedy="a maintainer lets it run: /towpath ok SHA")
     return None
 
 
