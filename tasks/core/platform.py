@@ -40,7 +40,7 @@ class Permit:
 
 @dataclass(frozen=True)
 class Instance:
-    """One instance of a component; `note` says in words why it is not ready."""
+    """One instance of a component; `note` says in words why it is not ready, `is_hopeless` that it never will be."""
 
     name: str
     component: str
@@ -49,6 +49,7 @@ class Instance:
     is_ready: bool
     restarts: int = 0
     note: str = ""
+    is_hopeless: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,10 @@ class EnvironmentStatus:
 
     def of(self, role: Role) -> tuple[Instance, ...]:
         return tuple(instance for instance in self.instances if instance.role is role)
+
+    def hopeless(self, role: Role) -> str:
+        """What no waiting will mend, in words; empty when there is nothing such."""
+        return next((f"{each.name}: {each.note}" for each in self.of(role) if each.is_hopeless), "")
 
     def lacking(self, role: Role, wanted: "dict[str, int]") -> str:
         """What is still missing until `wanted` instances of each component are ready, in words; empty when none is."""

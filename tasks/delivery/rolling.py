@@ -29,6 +29,8 @@ async def wait_until_ready(change: Change, role: Role, replicas: Mapping[str, in
         status = await change.platform.status(change.ground.environment)
         if not (lacking := status.lacking(role, dict(replicas))):
             return
+        if hopeless := status.hopeless(role):
+            raise PermanentError(f"{change.release.version} will not become ready: {hopeless}")
         if machine_seconds() >= deadline:
             raise PermanentError(f"{change.release.version} was not ready within {longest:.0f} s: {lacking}")
         # NOTE: instances become ready by their own time; the platform is asked, it does not call back.

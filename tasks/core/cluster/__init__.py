@@ -1,0 +1,1 @@
+"""A Kubernetes environment, decided without asking one: manifests, the candidate beside them, its traffic."""
