@@ -6,6 +6,7 @@ somebody who may not, or by the same person twice, is refused with its reason; n
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
@@ -18,12 +19,14 @@ from tasks.adapters.intents import read_intent
 from tasks.adapters.ledger import read_records
 from tasks.adapters.live_runs import live_and_dead
 from tasks.adapters.state import state_home
-from tasks.core.approval import Answer, Decision, Denied, Granted, Refused, Waiting, rule
+from tasks.core.approval import Answer, Decision, Denied, Granted, Refused, Waiting, rule, teams_among
+from tasks.core.forge.words import ForgeLater, ForgeRefused
 from tasks.core.outcome import ExitCode
 from tasks.core.platform import PlatformTrouble
 from tasks.core.records import Kind
 
 _NEXT_PAUSE_SECONDS = 20.0
+IsIn = Callable[[str], Awaitable[bool]]
 
 
 @dataclass(frozen=True)
@@ -53,16 +56,40 @@ async def answer(
     reason: str,
     digest: str | None = None,
     is_proved: bool = False,
+    is_in: IsIn | None = None,
 ) -> Answered:
-    """Give an answer to the run whose id begins so. `is_proved` is for a caller that has seen a signature."""
+    """Give an answer to the run whose id begins so. `is_proved` is for a caller that has seen a signature, `is_in` for
+    one that can ask whether the name is in a team."""
     matching = [found for found in all_pending(state) if found.pending.request.run.startswith(run)]
     if len(matching) > 1:
         return Answered(ExitCode.USAGE, f"{run} is the beginning of several runs that wait: say more of it")
     if not matching:
         return _not_waiting(state, run, decision, by=by, reason=reason)
     digest = digest or matching[0].pending.request.digest
-    given = Answer(decision=decision, by=by, reason=reason, digest=digest, at=time.time(), is_proved=is_proved)
+    teams: tuple[str, ...] = ()
+    if is_in is not None:
+        try:
+            wanted = teams_among(matching[0].pending.request.approvers)
+            teams = tuple([team for team in wanted if await is_in(team)])
+        except (ForgeLater, ForgeRefused) as trouble:
+            return _unknown(by, trouble)
+    given = Answer(
+        decision=decision,
+        by=by,
+        reason=reason,
+        digest=digest,
+        at=time.time(),
+        is_proved=is_proved,
+        teams=teams,
+    )
     return await _answer(state, matching[0], given)
+
+
+def _unknown(by: str, trouble: ForgeLater | ForgeRefused) -> Answered:
+    """A forge that is away may be asked again."""
+    is_away = isinstance(trouble, ForgeLater)
+    said = f"which of the approvers' teams {by} is in could not be found out: {trouble}"
+    return Answered(ExitCode.ERROR, said) if is_away else Answered(ExitCode.FAILED, f"refused: {said}")
 
 
 async def _answer(state: Path, found: Found, given: Answer) -> Answered:

@@ -15,6 +15,7 @@ from tasks.adapters.flow_runs import ServerBusy, ServerSilent, api_of, bury
 from tasks.adapters.forges import forge_of
 from tasks.adapters.intents import has_intent
 from tasks.adapters.live_runs import live_and_dead
+from tasks.adapters.shown_changes import dead_changes, forget_change
 from tasks.adapters.shown_runs import ShownRun, dead_shown, forget_shown
 from tasks.adapters.state import write_atomically
 from tasks.core.forge.checks import stopped_check
@@ -65,6 +66,19 @@ async def conclude_shown(state: Path) -> None:
         except ForgeRefused:
             pass  # It never will take it: that is no reason to ask for ever.
         forget_shown(state, run.run_id)
+
+
+async def conclude_changes(state: Path) -> None:
+    """Tell the forge of every deployment it shows as under way whose process is gone; asked until it has heard it."""
+    for change, ended in dead_changes(state, now=time.time()):
+        try:
+            async with forge_of(change.origin) as forge:
+                await forge.write_deployment(change.origin, replace(change.deployment, state=ended))
+        except (ForgeLater, NoAccess):
+            continue
+        except ForgeRefused:
+            pass  # It never will take it: that is no reason to ask for ever.
+        forget_change(state, change)
 
 
 def _last_word(run: ShownRun) -> ForgeCheck:

@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 
 from deployments.answering import Answered, answer
 from tasks.adapters.approvals import all_pending
 from tasks.adapters.deliveries import Deliveries, Delivery, DeliveryState, StoredRun
+from tasks.adapters.forges import forge_of
 from tasks.adapters.grounds import known_grounds
 from tasks.adapters.intents import read_intent
 from tasks.core.door_commands import Allow, Answering, Rerun, StartCanary
@@ -172,6 +174,7 @@ class Commands:
                 by=command.by,
                 reason=word.reason or f"by comment in {command.repository}",
                 is_proved=True,
+                is_in=partial(_is_in_team, command),
             )
         except PlatformTrouble as trouble:
             done = Answered(ExitCode.ERROR, f"the answer could not be judged: {trouble}")
@@ -221,6 +224,13 @@ class Commands:
             self._store.latest(command.repository, pull_request=command.pull_request, commit=command.commit)
         )
         return next((run for run in found if deployment in ("", run.start.deployment)), None)
+
+
+async def _is_in_team(command: Command, team: str) -> bool:
+    """Whether the forge says so. Raises ForgeLater, ForgeRefused."""
+    asked = Origin(repository=command.repository, commit=_NO_COMMIT, is_trusted=True)
+    async with forge_of(asked) as forge:
+        return await forge.is_in_team(command.by, team)
 
 
 def _sources(state: Path) -> dict[str, str]:

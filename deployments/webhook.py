@@ -20,7 +20,7 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import ClientDisconnect
 
-from deployments.burying import conclude_shown
+from deployments.burying import conclude_changes, conclude_shown
 from deployments.commanding import Commands
 from deployments.door_metrics import DoorMetrics
 from deployments.door_rates import Rates
@@ -110,6 +110,7 @@ async def _concluding(door: Door) -> None:
     while True:
         try:
             await conclude_shown(door.state)
+            await conclude_changes(door.state)
         except Exception as trouble:  # noqa: BLE001  (nothing that a forge does may end it)
             _log.warning("runs that died are not shown as ended: %r", trouble)
         await asyncio.sleep(_CONCLUDE_SECONDS)

@@ -71,7 +71,7 @@ class Showing:
         self.has_ended = True
         whole = checks[-1]
         remember_shown(state_home(), replace(self._run, ending=whole.conclusion.value, reason=whole.title))
-        if await _quietly(self._run.origin, checks, shown, seconds=_END_SECONDS):
+        if await is_told(_attempt(self._run.origin, checks, shown, seconds=_END_SECONDS), self._run.origin):
             forget_shown(state_home(), self._run.run_id)
 
 
@@ -83,7 +83,8 @@ async def showing(origin: Origin | None, flow: str) -> AsyncIterator[Showing]:
         return
     run = ShownRun(current_run_id(), flow, run_page(current_run_id()), origin)
     remember_shown(state_home(), run)
-    await _quietly(origin, (started_check(flow, run.run_id, run.page, origin),), Shown(), seconds=_START_SECONDS)
+    begun = (started_check(flow, run.run_id, run.page, origin),)
+    await is_told(_attempt(origin, begun, Shown(), seconds=_START_SECONDS), origin)
     shown = Showing(run)
     try:
         yield shown
@@ -94,10 +95,16 @@ async def showing(origin: Origin | None, flow: str) -> AsyncIterator[Showing]:
     await shown.stop(_NO_REPORT, is_cancelled=False)
 
 
-async def _quietly(origin: Origin, checks: tuple[ForgeCheck, ...], shown: Shown, *, seconds: float) -> bool:
-    """Whether it is shown, or never can be."""
-    run = show_at_forge(origin, cast("tuple[ForgeCheck, ...]", quote(checks)), shown, seconds, return_state=True)
-    state = await cast("Awaitable[State[Any]]", run)
+def _attempt(origin: Origin, checks: tuple[ForgeCheck, ...], shown: Shown, *, seconds: float) -> object:
+    return show_at_forge(origin, cast("tuple[ForgeCheck, ...]", quote(checks)), shown, seconds, return_state=True)
+
+
+async def is_told(attempt: object, origin: Origin) -> bool:
+    """Whether the forge has it, or never can; what it has not is a red task and a line in the log.
+
+    `attempt` is a task's run with return_state.
+    """
+    state = await cast("Awaitable[State[Any]]", attempt)
     if state.is_failed():
         get_run_logger().warning("NOT SHOWN at %s: %s", origin.repository, state.message)
     return not isinstance(await state.aresult(raise_on_failure=False), TemporaryError)

@@ -89,16 +89,19 @@ def write_proof(ground: Ground, run: str, answer: Answer) -> None:
     write_atomically(_proof(ground, run), answer.model_dump_json(), mode=0o600)
 
 
-def take_proof(ground: Ground, run: str, answer: Answer) -> bool:
-    """Whether a signature stands for exactly this decision, name and release; a proof is good for one answer."""
+def take_proof(ground: Ground, run: str, answer: Answer) -> Answer:
+    """The answer with what is proved of it: a signature for exactly this decision, name and release, and teams.
+
+    A proof is good for one answer.
+    """
     try:
         proved = Answer.model_validate_json(_proof(ground, run).read_bytes())
     except (OSError, ValueError):
-        return False
+        return answer
     if (proved.decision, proved.by, proved.digest) != (answer.decision, answer.by, answer.digest):
-        return False
+        return answer
     _proof(ground, run).unlink(missing_ok=True)
-    return proved.is_proved
+    return answer.model_copy(update={"is_proved": proved.is_proved, "teams": proved.teams})
 
 
 def _proof(ground: Ground, run: str) -> Path:

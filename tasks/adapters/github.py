@@ -60,6 +60,20 @@ class GitHubForge:
         found = await self._persistently(lambda: self._ask_all(path))
         return tuple(_changed(file) for file in found)
 
+    async def is_in_team(self, login: str, team: str) -> bool:
+        return await self._persistently(lambda: self._is_in_team(login, team))
+
+    async def _is_in_team(self, login: str, team: str) -> bool:
+        organization, _, slug = team.partition("/")
+        path = f"/orgs/{quote(organization, safe='')}/teams/{quote(slug, safe='')}/memberships/{quote(login, safe='')}"
+        try:
+            return bool((await self._ask("GET", path))["state"] == "active")
+        except ForgeRefusal as refused:
+            # GitHub says so of somebody who is no member, of a team that is none, and of one the token may not see.
+            if refused.status == 404:
+                return False
+            raise
+
     async def _persistently(self, act: Callable[[], Awaitable[_T]]) -> _T:
         """Try until it is done, as long as GitHub's waits are ones that somebody would wait."""
         for attempt in range(_TRIES - 1):

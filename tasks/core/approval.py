@@ -36,7 +36,7 @@ class ApprovalRequest(BaseModel):
     digest: str = Field(description="digest of the one release this is about")
     author: str = Field("", description="who made the release's commit")
     needed: int = Field(1, ge=1, description="approvals it takes, each by another name")
-    approvers: tuple[str, ...] = Field((), description="names that count; empty: every name does")
+    approvers: tuple[str, ...] = Field((), description="names and teams (ORG/TEAM) that count; empty: every name does")
     may_author_approve: bool = True
     require_proof: bool = Field(False, description="only an approval whose name a signature stands for counts")
     asked_at: float
@@ -55,6 +55,7 @@ class Answer(BaseModel):
     digest: str = Field(description="digest of the release it is about")
     at: float = Field(description="seconds since the epoch")
     is_proved: bool = Field(False, description="whether a signature stands for the name; otherwise it is a claim")
+    teams: tuple[str, ...] = Field((), description="of the approvers, the teams that the forge says the name is in")
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,11 @@ class Refused:
 Ruling = Granted | Denied | Waiting | Refused
 
 
+def teams_among(approvers: Iterable[str]) -> tuple[str, ...]:
+    """Those that are written ORG/TEAM, as a forge names teams."""
+    return tuple(name.removeprefix("@") for name in approvers if "/" in name)
+
+
 def rule(request: ApprovalRequest, earlier: Iterable[Answer], answer: Answer) -> Ruling:
     """What an answer means beside those that counted before it."""
     given = tuple(earlier)
@@ -114,13 +120,27 @@ def _why_refused(request: ApprovalRequest, given: tuple[Answer, ...], answer: An
         )
     if is_approval and request.require_proof and not answer.is_proved:
         return f"{said} is a name as claimed, and {request.environment} takes proved ones: comment /towpath approve RUN"
-    if request.approvers and name not in map(_folded, request.approvers):
-        return f"{said} is not among the approvers of {request.environment}: {', '.join(request.approvers)}"
+    if request.approvers and not _is_listed(request, answer):
+        return _not_listed(request, answer)
     if is_approval and not request.may_author_approve and name == _folded(request.author):
         return f"{said} is the author of {request.version}, and authors may not approve their own releases"
     if is_approval and name in {_folded(each.by) for each in given}:
         return f"{said} has approved already; {request.needed} different people are needed"
     return ""
+
+
+def _is_listed(request: ApprovalRequest, answer: Answer) -> bool:
+    """By name, or by a team that the forge knows a proved name to be in; nobody is called like a team."""
+    teams = {_folded(team) for team in teams_among(request.approvers)}
+    if answer.is_proved and teams & {_folded(team) for team in answer.teams}:
+        return True
+    return _folded(answer.by) in {_folded(name) for name in request.approvers if "/" not in name}
+
+
+def _not_listed(request: ApprovalRequest, answer: Answer) -> str:
+    why = f"{answer.by.strip()} is not among the approvers of {request.environment}: {', '.join(request.approvers)}"
+    is_claim = teams_among(request.approvers) and not answer.is_proved
+    return f"{why}; who is in a team is known of proved names alone: comment /towpath approve RUN" if is_claim else why
 
 
 def _folded(name: str) -> str:

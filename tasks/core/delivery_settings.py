@@ -114,7 +114,9 @@ class ApprovalSettings(Section):
     needed: Annotated[int, Field(ge=0, le=20)] = Field(
         1, description="approvals it takes, each by another name; 0 asks nobody"
     )
-    approvers: tuple[str, ...] = Field((), description="names that count; empty: every name does")
+    approvers: tuple[str, ...] = Field(
+        (), description="names and GitHub teams (ORG/TEAM) that count; empty: every name does"
+    )
     may_author_approve: bool = Field(True, description="false: the author of the commit does not count")
     require_proof: bool = Field(
         False, description="true: only approvals by signed GitHub comment count, and approvers are GitHub logins"

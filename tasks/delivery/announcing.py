@@ -1,27 +1,26 @@
 """A change of an environment as a deployment at the forge it comes from: under way, done, or not.
 
 It promises that a deployment which was shown as under way is shown as ended by what the record says, so that the forge
-never says more than the audit log. A forge that is away changes nothing of the change.
+never says more than the audit log; also when the change's process was killed, by whoever looks after the dead. A forge
+that is away changes nothing of the change.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
-from typing import Any, cast
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State
-from prefect.logging import get_run_logger
 
 from tasks.adapters.forges import forge_of
-from tasks.adapters.ledger import read_records
+from tasks.adapters.shown_changes import ShownChange, ended_state, forget_change, remember_change
 from tasks.core.forge.words import DeploymentState, ForgeDeployment, ForgeLater, ForgeRefused
 from tasks.core.origin import Origin
-from tasks.core.records import Ending
 from tasks.delivery.change import Change
 from tasks.opening import run_page
-from tasks.retrying import PermanentError
+from tasks.retrying import PermanentError, TemporaryError
+from tasks.showing import is_told
 
 _MOST_SECONDS = 15.0
 
@@ -32,43 +31,40 @@ async def announced(origin: Origin | None, change: Change) -> AsyncIterator[None
     if origin is None:
         yield
         return
-    await _quietly(origin, _deployment(change, DeploymentState.IN_PROGRESS))
+    state, begun = change.ground.state, _deployment(change)
+    shown = ShownChange(change.ground.target, origin, begun)
+    with suppress(OSError):
+        remember_change(state, shown)
+    await is_told(announce(origin, begun, return_state=True), origin)
     try:
         yield
     finally:
-        await _quietly(origin, _deployment(change, _ended(change)))
+        ended = replace(begun, state=ended_state(change.ground, change.asked.run))
+        if await is_told(announce(origin, ended, return_state=True), origin):
+            forget_change(state, shown)
 
 
-def _ended(change: Change) -> DeploymentState:
-    """A change without a record was undone by somebody else, or came to nothing."""
-    mine = [record for record in read_records(change.ground) if record.run == change.asked.run]
-    is_released = bool(mine) and mine[-1].ending is Ending.RELEASED
-    return DeploymentState.SUCCESS if is_released else DeploymentState.FAILURE
-
-
-def _deployment(change: Change, state: DeploymentState) -> ForgeDeployment:
+def _deployment(change: Change) -> ForgeDeployment:
     return ForgeDeployment(
         key=change.asked.run,
         environment=change.ground.environment,
-        state=state,
+        state=DeploymentState.IN_PROGRESS,
         description=f"{change.asked.kind} of {change.release.version}",
         details_url=run_page(change.asked.run),
         is_production=change.ground.environment == change.delivery.production,
     )
 
 
-async def _quietly(origin: Origin, deployment: ForgeDeployment) -> None:
-    state = await cast("Awaitable[State[Any]]", announce(origin, deployment, return_state=True))
-    if state.is_failed():
-        get_run_logger().warning("NOT SHOWN at %s: %s", origin.repository, state.message)
-
-
 # NOTE: no retries and little patience: the environment is held meanwhile.
 @task(name="announce", cache_policy=NO_CACHE)
 async def announce(origin: Origin, deployment: ForgeDeployment) -> None:
-    """Raises PermanentError."""
+    """Raises TemporaryError, PermanentError."""
     try:
         async with asyncio.timeout(_MOST_SECONDS), forge_of(origin) as forge:
             await forge.write_deployment(origin, deployment)
-    except (ForgeLater, ForgeRefused, TimeoutError) as trouble:
-        raise PermanentError(str(trouble) or f"the forge took more than {_MOST_SECONDS:g} s") from trouble
+    except TimeoutError as slow:
+        raise TemporaryError(f"the forge took more than {_MOST_SECONDS:g} s") from slow
+    except ForgeLater as later:
+        raise TemporaryError(str(later)) from later
+    except ForgeRefused as refused:
+        raise PermanentError(str(refused)) from refused

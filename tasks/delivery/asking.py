@@ -173,7 +173,7 @@ class Hearing:
         self.is_paused = False
         decision = Decision.APPROVE if said.decision == self.request.yes else Decision.REJECT
         answer = Answer(decision=decision, by=said.by, reason=said.reason, digest=said.digest, at=time.time())
-        return answer.model_copy(update={"is_proved": take_proof(self._ground, self.request.run, answer)})
+        return take_proof(self._ground, self.request.run, answer)
 
     def _hear(self, answer: Answer) -> None:
         ruling = rule(self.request, self.answers, answer)

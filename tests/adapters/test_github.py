@@ -282,3 +282,19 @@ def test_without_anybody_nothing_is_asked() -> None:
     """No token and no App is no access, and a token alone is enough."""
     assert access_of("http://x", {}) is None
     assert access_of("http://x", {"GITHUB_TOKEN": "t"}) == Access(api="http://x", token="t")
+
+
+@pytest.mark.parametrize(("state", "is_in"), [("active", True), ("pending", False), (None, False)])
+def test_teams(github: Hub, state: str | None, is_in: bool) -> None:
+    """Who has accepted is in a team; who was only invited, or is unknown to it, is not."""
+    if state:
+        github.members["towline/release team", "ada"] = state
+
+    assert told(github, lambda forge: forge.is_in_team("ada", "towline/release team")) is is_in
+
+
+def test_a_token_that_may_not_see_teams(github: Hub) -> None:
+    """A token without the right to see members is a refusal, and nobody is in a team by it."""
+    github.faults.append(Fault(method="GET", ending="/memberships/ada", status=403))
+    with pytest.raises(ForgeRefused, match="may not do this"):
+        told(github, lambda forge: forge.is_in_team("ada", "towline/release"))

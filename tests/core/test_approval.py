@@ -39,6 +39,26 @@ def asked(**changes: object) -> ApprovalRequest:
 
 
 @pytest.mark.parametrize(
+    ("by", "is_proved", "teams", "counts"),
+    [
+        ("ada", True, ("Acme/Release",), True),
+        ("linus", False, (), True),
+        ("ada", True, ("acme/other",), False),
+        ("ada", True, (), False),
+        ("ada", False, ("acme/release",), False),
+        ("acme/release", False, (), False),
+        ("@acme/release", True, (), False),
+    ],
+)
+def test_teams(by: str, is_proved: bool, teams: tuple[str, ...], counts: bool) -> None:
+    """A team among the approvers stands for proved names that are in it; to call oneself like it counts for nothing."""
+    answer = answered(by).model_copy(update={"is_proved": is_proved, "teams": teams})
+    ruling = rule(asked(approvers=("linus", "@acme/release")), (), answer)
+
+    assert isinstance(ruling, Granted) is counts
+
+
+@pytest.mark.parametrize(
     ("request_", "answer", "said"),
     [
         pytest.param(REQUEST, answered("Grace", at=2000.0), "this question expired 0 s ago", id="at expiry"),

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from deployments import answering
-from deployments.answering import Answered, answer
+from deployments.answering import Answered, IsIn, answer
 from tasks.adapters.approvals import Pending, all_pending, take_proof, write_pending
 from tasks.adapters.grounds import Ground
 from tasks.adapters.live_runs import hold_run
 from tasks.core.approval import Answer, ApprovalRequest, Decision
+from tasks.core.forge.words import ForgeLater, ForgeRefused
 from tasks.core.outcome import ExitCode
 from tests.core.deliveries import a_release
 
@@ -78,7 +79,7 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
         yield found
 
 
-def ask(ground: Ground, run: str, *, needed: int = 1) -> None:
+def ask(ground: Ground, run: str, *, needed: int = 1, approvers: tuple[str, ...] = ()) -> None:
     request = ApprovalRequest(
         run=run,
         target=ground.target,
@@ -87,6 +88,7 @@ def ask(ground: Ground, run: str, *, needed: int = 1) -> None:
         version=RELEASE.version,
         digest=RELEASE.digest,
         needed=needed,
+        approvers=approvers,
         asked_at=time.time(),
         expires_at=time.time() + 3600,
     )
@@ -189,10 +191,10 @@ def test_proof(ground: Ground, server: Server) -> None:
     given = Answer(decision=Decision.APPROVE, by="ada", reason="", digest=RELEASE.digest, at=time.time())
 
     assert "approved by ada (name proved)" in done.said
-    assert not take_proof(ground, RUN, given.model_copy(update={"by": "eve"}))
-    assert not take_proof(ground, RUN, given.model_copy(update={"digest": "sha256:other"}))
-    assert take_proof(ground, RUN, given)
-    assert not take_proof(ground, RUN, given)
+    assert not take_proof(ground, RUN, given.model_copy(update={"by": "eve"})).is_proved
+    assert not take_proof(ground, RUN, given.model_copy(update={"digest": "sha256:other"})).is_proved
+    assert take_proof(ground, RUN, given).is_proved
+    assert not take_proof(ground, RUN, given).is_proved
 
 
 def test_no_proof_by_the_command_line(ground: Ground, server: Server) -> None:
@@ -200,4 +202,60 @@ def test_no_proof_by_the_command_line(ground: Ground, server: Server) -> None:
     approve(ground, by="ada")
     given = Answer(decision=Decision.APPROVE, by="ada", reason="", digest=RELEASE.digest, at=time.time())
 
-    assert not take_proof(ground, RUN, given)
+    assert not take_proof(ground, RUN, given).is_proved
+
+
+class TestTeams:
+    """Approvers that are a team at the forge."""
+
+    async def answered(self, ground: Ground, is_in: IsIn | None, *, is_proved: bool = True) -> Answered:
+        ask(ground, RUN, approvers=("linus", "@acme/release"))
+        return await answer(
+            ground.state, RUN, Decision.APPROVE, by="ada", reason="seen", is_proved=is_proved, is_in=is_in
+        )
+
+    async def test_member(self, ground: Ground, server: Server) -> None:
+        """Who the forge says is in the team may approve, and the proof that goes to the run says by which team."""
+        asked: list[str] = []
+
+        async def is_in(team: str) -> bool:
+            asked.append(team)
+            return True
+
+        said = await self.answered(ground, is_in)
+        assert (said.exit_code, asked) == (ExitCode.PASSED, ["acme/release"])
+        given = Answer(decision=Decision.APPROVE, by="ada", reason="seen", digest=RELEASE.digest, at=0.0)
+        proved = take_proof(ground, RUN, given)
+        assert (proved.is_proved, proved.teams) == (True, ("acme/release",))
+
+    async def test_stranger(self, ground: Ground, server: Server) -> None:
+        """Who is not in it is refused, and the run hears nothing."""
+
+        async def is_in(_: str) -> bool:
+            return False
+
+        said = await self.answered(ground, is_in)
+        assert said.exit_code is ExitCode.FAILED
+        assert "ada is not among the approvers of production: linus, @acme/release" in said.said
+        assert server.asked == []
+
+    @pytest.mark.parametrize(
+        ("trouble", "code"),
+        [(ForgeRefused("the token may not"), ExitCode.FAILED), (ForgeLater("it is away"), ExitCode.ERROR)],
+    )
+    async def test_unknown(self, ground: Ground, server: Server, trouble: Exception, code: ExitCode) -> None:
+        """What cannot be found out is refused with the reason; a forge that is away may be asked again."""
+
+        async def is_in(_: str) -> bool:
+            raise trouble
+
+        said = await self.answered(ground, is_in)
+        assert said.exit_code is code
+        assert f"which of the approvers' teams ada is in could not be found out: {trouble}" in said.said
+        assert server.asked == []
+
+    async def test_claimed(self, ground: Ground, server: Server) -> None:
+        """A name as claimed is in no team, and is told how to prove itself."""
+        said = await self.answered(ground, None, is_proved=False)
+        assert said.exit_code is ExitCode.FAILED
+        assert "comment /towpath approve RUN" in said.said

@@ -57,6 +57,7 @@ class Hub:
     statuses: list[dict[str, Any]] = field(default_factory=list)
     comments: list[dict[str, Any]] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
+    members: dict[tuple[str, str], str] = field(default_factory=dict)
     deployments: list[dict[str, Any]] = field(default_factory=list)
     deployment_statuses: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     files: list[dict[str, Any]] = field(default_factory=list)
@@ -93,6 +94,14 @@ def _user(hub: Hub, parts: Mapping[str, str], query: Mapping[str, str], body: An
         return 403, {"message": "Resource not accessible by integration"}
     schema = answer_schema("/user", "get", 200)
     return 200, filled(schema, login=str(hub.who), type="User", user_view_type="private")
+
+
+def _membership(hub: Hub, parts: Mapping[str, str], query: Mapping[str, str], body: Any) -> Answer:
+    state = hub.members.get((f"{parts['org']}/{parts['team_slug']}", parts["username"]))
+    if state is None:
+        return 404, {"message": "Not Found"}
+    schema = answer_schema("/orgs/{org}/teams/{team_slug}/memberships/{username}", "get", 200)
+    return 200, filled(schema, state=state, role="member")
 
 
 def _installation(hub: Hub, parts: Mapping[str, str], query: Mapping[str, str], body: Any) -> Answer:
@@ -218,6 +227,7 @@ def _processed(hub: Hub, parts: Mapping[str, str], query: Mapping[str, str], bod
 
 _ROUTES: Mapping[tuple[str, str], Callable[[Hub, Mapping[str, str], Mapping[str, str], Any], Answer]] = {
     ("GET", "/user"): _user,
+    ("GET", "/orgs/{org}/teams/{team_slug}/memberships/{username}"): _membership,
     ("POST", "/app/installations/{installation_id}/access_tokens"): _access_token,
     ("GET", "/repos/{owner}/{repo}/installation"): _installation,
     ("POST", "/repos/{owner}/{repo}/check-runs"): _make_check,

@@ -26,6 +26,7 @@ _SHA256 = "829b4bebb19a53133289f7b0bc819f4f1118115821db2ca9f25e9ee995a7da2a"
 _REPOSITORY = "/repos/{owner}/{repo}"
 PATHS = (
     "/user",
+    "/orgs/{org}/teams/{team_slug}/memberships/{username}",
     "/app/installations/{installation_id}/access_tokens",
     f"{_REPOSITORY}/installation",
     f"{_REPOSITORY}/check-runs",

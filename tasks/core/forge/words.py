@@ -124,3 +124,7 @@ class Forge(Protocol):
     async def changed_files(self, origin: Origin) -> tuple[ChangedFile, ...]:
         """The files of the pull request, at most as many as the forge tells."""
         ...
+
+    async def is_in_team(self, login: str, team: str) -> bool:
+        """Whether somebody is in a team, which is ORG/TEAM; one who has yet to accept is not."""
+        ...
