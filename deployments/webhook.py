@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -25,6 +25,7 @@ from deployments.commanding import Commands
 from deployments.door_metrics import DoorMetrics
 from deployments.door_rates import Rates
 from deployments.draining import Drain
+from deployments.own_name import OwnName
 from tasks.adapters.deliveries import Arrival, Deliveries, DeliveryState, Reception
 from tasks.adapters.group_commit import StoreBroken
 from tasks.core.door_settings import DoorSettings, Secrets
@@ -63,6 +64,7 @@ class Door:
     signed: Rates
     refused: Rates
     state: Path
+    own: OwnName = field(default_factory=OwnName)
 
 
 def make_app(door: Door) -> FastAPI:
@@ -70,7 +72,7 @@ def make_app(door: Door) -> FastAPI:
 
     @asynccontextmanager
     async def working(_: FastAPI) -> AsyncIterator[None]:
-        work = (door.drain.run(), door.commands.run(), _cleaning(door), _concluding(door))
+        work = (door.drain.run(), door.commands.run(), _cleaning(door), _concluding(door), door.own.learn())
         parts = [asyncio.create_task(each) for each in work]
         yield
         for part in parts:
@@ -211,7 +213,7 @@ def _read_meaning(door: Door, delivery: str, event: str, body: bytes) -> Arrival
         payload = json.loads(body)
         if not isinstance(payload, dict):
             raise Turned(400, "the body is no JSON object")
-        found = route(event, payload, door.settings)
+        found = route(event, payload, door.settings, own_login=door.own.login)
     except (ValueError, RecursionError):
         raise Turned(400, "the body is not JSON") from None
     except PayloadRefused as refused:

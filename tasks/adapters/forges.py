@@ -30,3 +30,18 @@ async def forge_of(origin: Origin, base: Mapping[str, str] = os.environ) -> Asyn
         raise NoAccess("GITHUB_TOKEN is not set, nor TOWPATH_GITHUB_APP_ID with TOWPATH_GITHUB_APP_KEY")
     async with connected(access, origin.repository) as connection:
         yield GitHubForge(connection)
+
+
+async def own_login(base: Mapping[str, str] = os.environ) -> str:
+    """By which person's name our token comments and labels; empty where we are a program, or nobody.
+
+    Raises ForgeLater, ForgeRefused.
+    """
+    from tasks.adapters.github import GitHubForge
+    from tasks.adapters.github_access import access_of, connected
+
+    access = access_of(forge_address(base), base)
+    if access is None or not access.token:
+        return ""
+    async with connected(access, "") as connection:
+        return await GitHubForge(connection).own_login()

@@ -60,6 +60,9 @@ class GitHubForge:
         found = await self._persistently(lambda: self._ask_all(path))
         return tuple(_changed(file) for file in found)
 
+    async def own_login(self) -> str:
+        return await self._persistently(self._login)
+
     async def is_in_team(self, login: str, team: str) -> bool:
         return await self._persistently(lambda: self._is_in_team(login, team))
 

@@ -80,10 +80,11 @@ class _Seen:
     payload: Any
     settings: DoorSettings
     target: str
+    own_login: str
 
 
-def route(event: str, payload: Mapping[str, Any], settings: DoorSettings) -> Decision:
-    """What a delivery means. Raises PayloadRefused."""
+def route(event: str, payload: Mapping[str, Any], settings: DoorSettings, *, own_login: str = "") -> Decision:
+    """What a delivery means; `own_login` is by which name we set labels, where we have one. Raises PayloadRefused."""
     if event == "ping":
         return Ignored("ping: the hook works")
     reader = _READERS.get(event)
@@ -93,7 +94,7 @@ def route(event: str, payload: Mapping[str, Any], settings: DoorSettings) -> Dec
     accepted = settings.repository(common.repository.full_name)
     if accepted is None:
         return Refused(f"{common.repository.full_name} is not among the repositories of door.toml")
-    return reader(_Seen(payload, settings, accepted.target or common.repository.clone_url))
+    return reader(_Seen(payload, settings, accepted.target or common.repository.clone_url, own_login))
 
 
 def _pushed(seen: _Seen) -> Decision:
@@ -135,6 +136,8 @@ def _pull_request(seen: _Seen) -> Decision:
         return Ignored("the pull request is closed")
     if event.action in _CHECKS_ONLY and event.sender.is_bot:
         return Ignored(f"{event.sender.login} is a program: answering what programs edit and label would never end")
+    if event.action == "labeled" and seen.own_login and event.sender.login.casefold() == seen.own_login.casefold():
+        return Ignored(f"{event.sender.login} is who sets our labels: answering them would never end")
     head, repository = event.pull_request.head, event.repository.full_name
     origin = Origin(
         repository=repository,

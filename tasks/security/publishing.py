@@ -1,7 +1,5 @@
 """What a security run leaves behind: report, SARIF, bills of materials, the artifact, and GitHub's Security tab."""
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -10,8 +8,6 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.utilities.annotations import quote
 
-from tasks.adapters.code_scanning import SecurityTab, UploadLater, UploadRefused, upload_sarif
-from tasks.adapters.forges import forge_address
 from tasks.adapters.retention import forget_old_results, forget_old_runs
 from tasks.adapters.state import write_atomically
 from tasks.core.origin import Origin
@@ -22,7 +18,6 @@ from tasks.core.security.report import SecurityReport
 from tasks.core.security.sarif_limits import split_sarif
 from tasks.core.security.sightings import Category
 from tasks.reporting import artifact_key, remember
-from tasks.retrying import RETRIED, TemporaryError
 from tasks.workplace import Workplace
 
 
@@ -68,45 +63,7 @@ async def _handed_on(
     settings = place.settings.security.github
     if not settings.upload:
         return ()
-    tab = security_tab(place, origin, os.environ)
-    if isinstance(tab, str):
-        return (f"GitHub's Security tab: NOT UPLOADED: {tab}",)
-    try:
-        for part in parts:
-            await upload_part(tab, part)
-    except (UploadRefused, TemporaryError) as failed:
-        return (f"GitHub's Security tab: NOT UPLOADED: {failed}",)
-    return (f"GitHub's Security tab: {len(parts)} SARIF files processed, for {tab.ref} at {tab.commit[:12]}",)
+    # NOTE: not at the top: it takes a third of a second, and most runs upload nothing.
+    from tasks.security.uploading import upload_to_tab
 
-
-def security_tab(place: Workplace, origin: Origin | None, base: Mapping[str, str]) -> SecurityTab | str:
-    """Where the findings go, or why they cannot go anywhere.
-
-    A run that comes from GitHub goes back where it came from, whatever its configuration names.
-    """
-    token, snapshot = base.get("GITHUB_TOKEN", ""), place.snapshot
-    named = place.settings.security.github.repository or base.get("GITHUB_REPOSITORY", "")
-    repository = origin.repository if origin else named
-    if origin and origin.pull_request:
-        ref = f"refs/pull/{origin.pull_request}/head"
-    else:
-        ref = f"refs/heads/{snapshot.branch}" if snapshot.branch else ""
-    match (bool(token), bool(repository), snapshot.is_dirty, bool(ref)):
-        case False, _, _, _:
-            return "GITHUB_TOKEN is not set"
-        case _, False, _, _:
-            return "set security.github.repository to owner/name"
-        case _, _, True, _:
-            return "the work tree has changes that no commit has"
-        case _, _, _, False:
-            return "the revision is on no branch"
-    return SecurityTab(api=forge_address(base), repository=repository, commit=snapshot.revision, ref=ref, token=token)
-
-
-@task(name="upload SARIF", cache_policy=NO_CACHE, **RETRIED)
-async def upload_part(tab: SecurityTab, part: str) -> str:
-    """Raises TemporaryError, which is tried again, and UploadRefused, which is not."""
-    try:
-        return await upload_sarif(tab, part, tool="Towpath")
-    except UploadLater as later:
-        raise TemporaryError(str(later)) from later
+    return (f"GitHub's Security tab: {await upload_to_tab(parts, place, origin)}",)

@@ -5,14 +5,18 @@ import base64
 import gzip
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tasks.adapters.code_scanning import SecurityTab, UploadLater, UploadRefused, upload_sarif
+from tasks.adapters.github_access import Access, access_of
 from tests.lab.hub import hub as described_hub
 
 TOKEN = "not-a-token"
@@ -68,7 +72,8 @@ async def _at_once(seconds: float) -> None:
 
 
 def upload(hub: Hub, sarif: str = "{}") -> str:
-    tab = SecurityTab(api=hub.address, repository="us/shop", commit="c" * 40, ref="refs/heads/main", token=TOKEN)
+    access = Access(api=hub.address, token=TOKEN)
+    tab = SecurityTab(access=access, repository="us/shop", commit="c" * 40, ref="refs/heads/main")
     return asyncio.run(upload_sarif(tab, sarif, tool="Towpath", pause=_at_once))
 
 
@@ -79,7 +84,7 @@ def test_an_upload_is_done_when_it_is_processed(hub: Hub) -> None:
     body = hub.bodies[0]
     assert gzip.decompress(base64.b64decode(body["sarif"])).decode() == '{"runs": []}'
     assert (body["commit_sha"], body["ref"], body["tool_name"]) == ("c" * 40, "refs/heads/main", "Towpath")
-    assert hub.headers[0]["authorization"] == f"Bearer {TOKEN}"
+    assert hub.headers[0]["authorization"].split()[-1] == TOKEN
     assert hub.paths[0] == "/repos/us/shop/code-scanning/sarifs"
     assert hub.paths[-1] == "/repos/us/shop/code-scanning/sarifs/47177e22"
 
@@ -126,16 +131,29 @@ def test_nobody_there(hub: Hub) -> None:
     assert TOKEN not in str(later.value)
 
 
+def by_token(_: Path) -> dict[str, str]:
+    return {"GITHUB_TOKEN": TOKEN}
+
+
+def by_app(folder: Path) -> dict[str, str]:
+    """An App alone, without any token."""
+    made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    kind, form, without = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / "key.pem").write_bytes(made.private_bytes(kind, form, without))
+    return {"TOWPATH_GITHUB_APP_ID": "12", "TOWPATH_GITHUB_APP_KEY": str(folder / "key.pem")}
+
+
 @pytest.mark.network
-def test_the_upload_fits_the_description_of_github() -> None:
-    """The request and the questions after it are ones GitHub's own description allows."""
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("given", [by_token, by_app])
+def test_the_upload_fits_the_description_of_github(tmp_path: Path, given: Callable[[Path], dict[str, str]]) -> None:
+    """The requests, by a token or by an App alone, are ones GitHub's own description allows."""
     with described_hub() as github:
         where = SecurityTab(
-            api=github.address,
+            access=access_of(github.address, given(tmp_path)) or pytest.fail("nobody asks"),
             repository="towline/shop",
             commit="c0ffee" + "0" * 34,
             ref="refs/heads/main",
-            token=TOKEN,
         )
         upload = asyncio.run(upload_sarif(where, '{"version": "2.1.0", "runs": []}', tool="Towpath"))
         assert github.asked[-1] == ("GET", f"/repos/towline/shop/code-scanning/sarifs/{upload}")

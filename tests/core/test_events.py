@@ -67,6 +67,18 @@ def test_what_starts_runs(event: str, sent: Any, deployments: list[str]) -> None
     assert {HEAD} == {start.origin.commit for start in starts}
 
 
+def test_our_own_labels() -> None:
+    """A label set with our token starts nothing, also where that is a person's; what else that person does is heard."""
+    ours, theirs = (pull_request("labeled", sender=person(name)) for name in ("Ada", "grace"))
+    found = route("pull_request", ours, SETTINGS, own_login="ada")
+
+    assert isinstance(found, Ignored)
+    assert "Ada is who sets our labels" in found.reason
+    assert isinstance(route("pull_request", theirs, SETTINGS, own_login="ada"), Trigger)
+    assert isinstance(route("pull_request", ours, SETTINGS), Trigger)
+    assert isinstance(route("pull_request", pull_request("edited"), SETTINGS, own_login="ada"), Trigger)
+
+
 @pytest.mark.parametrize(
     ("event", "sent", "reason"),
     [

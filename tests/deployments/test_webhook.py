@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.core.github_events import HEAD, OTHER, comment, payload, pull_request, push
-from tests.deployments.door import OTHER_SECRET, SECRET, SETTINGS, OpenDoor, headers, open_door
+from tests.core.github_events import HEAD, OTHER, comment, payload, person, pull_request, push
+from tests.deployments.door import OTHER_SECRET, SECRET, SETTINGS, OpenDoor, headers, open_door, until
+from tests.lab.hub import Who, hub
 
 pytestmark = pytest.mark.timeout(120)
 NOBODY = "http://127.0.0.1:9/api"
@@ -265,3 +266,24 @@ def test_doors_that_do_not_open(tmp_path: Path) -> None:
     ):
         assert (said.returncode, said.stderr.count("\n")) == (code, 1), said.stderr
         assert words in said.stderr
+
+
+@pytest.mark.network
+def test_our_own_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a person's token, once GitHub has said whose it is, labels by that person start nothing, and others do."""
+    with hub(Who.PERSON) as github:
+        monkeypatch.setenv("GITHUB_API_URL", github.address)
+        monkeypatch.setenv("GITHUB_TOKEN", "not-a-token")
+        with open_door(tmp_path, api=NOBODY) as door:
+            until(lambda: ("GET", "/user") in github.asked)
+            numbers = iter(range(1, 1000))
+
+            def is_ignored() -> bool:
+                number = next(numbers)
+                door.post(pull_request("labeled", number=number), f"labelled-{number:04d}", "pull_request")
+                return "sets our labels" in door.towpath("deliveries", "show", f"labelled-{number:04d}").stdout
+
+            until(is_ignored)
+            door.post(pull_request("labeled", sender=person("grace")), "labelled-9999", "pull_request")
+            assert "sets our labels" not in door.towpath("deliveries", "show", "labelled-9999").stdout
+        assert github.complaints == []
