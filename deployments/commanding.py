@@ -217,7 +217,7 @@ class Commands:
         if latest is None:
             said = f"{command.by}: no run of {wanted} is known for this pull request or commit"
             return DeliveryState.REFUSED, said, ()
-        return DeliveryState.STARTED, f"{command.by} has {wanted} run again", (again(latest.start),)
+        return DeliveryState.STARTED, f"{command.by} has {wanted} run again", (again(latest.start, word.check),)
 
     async def _latest(self, command: Command, *, deployment: str = "") -> StoredRun | None:
         found = await asyncio.wrap_future(

@@ -35,6 +35,7 @@ async def ci(
     may_lack: list[MayLack] = [],  # noqa: B006  (Prefect copies defaults, and the form needs a list)
     overrides: list[str] = [],  # noqa: B006
     origin: Origin | None = None,
+    afresh: list[str] = [],  # noqa: B006
 ) -> State[Any]:
     """Take a repository through every check that fits it, and say in one report how it went.
 
@@ -46,6 +47,7 @@ async def ci(
         may_lack: skip, with a reason, the checks that need these where they are absent
         overrides: settings as key.path=value, over towpath.toml's
         origin: where on GitHub it comes from; how it goes is shown there
+        afresh: checks to do again though their results are known, by id or a part of it
     """
     request = CiRequest(
         target=target,
@@ -55,6 +57,7 @@ async def ci(
         may_lack=frozenset(may_lack),
         overrides=tuple(overrides),
         origin=origin,
+        afresh=tuple(afresh),
     )
     async with AsyncExitStack() as held:
         shown = await held.enter_async_context(showing(origin, "ci"))

@@ -19,7 +19,6 @@ from tasks.pull_requests.checking import run_checks
 from tasks.pull_requests.publishing import conclude_review, publish_review, shown_of
 from tasks.pull_requests.request import PullRequestRequest
 from tasks.pull_requests.review import open_review, plan_review
-from tasks.request import MayLack
 from tasks.retrying import PermanentError, TemporaryError
 from tasks.showing import showing
 from tasks.watching import Planned, RunEnded, tell
@@ -31,9 +30,7 @@ async def pr_checks(
     base: Annotated[str, Field(min_length=1)],
     ref: str | None = None,
     title: str | None = None,
-    use_cache: bool = True,
-    may_lack: list[MayLack] = [],  # noqa: B006  (Prefect copies defaults, and the form needs a list)
-    overrides: list[str] = [],  # noqa: B006
+    overrides: list[str] = [],  # noqa: B006  (Prefect copies defaults, and the form needs a list)
     origin: Origin | None = None,
 ) -> State[Any]:
     """Look at a pull request from every side, and say in one report what failed and how to fix it.
@@ -43,8 +40,6 @@ async def pr_checks(
         base: the branch it goes to, whose configuration decides
         ref: branch, tag or commit of the head; empty means the last commit
         title: its title; empty means the subject of its only commit
-        use_cache: as in other flows; these checks remember nothing
-        may_lack: as in other flows; these checks need no container engine
         overrides: settings as key.path=value, over the base's
         origin: where on a forge it comes from; empty on a laptop
     """

@@ -45,6 +45,7 @@ async def security(
     overrides: list[str] = [],  # noqa: B006
     watch_production: bool = False,
     origin: Origin | None = None,
+    afresh: list[str] = [],  # noqa: B006
 ) -> State[Any]:
     """Scan dependencies, code, images, secrets and infrastructure, and say in one list what was found.
 
@@ -58,6 +59,7 @@ async def security(
         overrides: settings as key.path=value, over towpath.toml's
         watch_production: scan what runs in each environment too, and tell people what is new there
         origin: where on GitHub it comes from; how it goes is shown there
+        afresh: scans to do again though their results are known, by id or a part of it
     """
     request = SecurityRequest(
         target=target,
@@ -68,6 +70,7 @@ async def security(
         overrides=with_block_on(overrides, block_on),
         watches_production=watch_production,
         origin=origin,
+        afresh=tuple(afresh),
     )
     async with AsyncExitStack() as held:
         shown = await held.enter_async_context(showing(origin, "security"))
@@ -79,7 +82,7 @@ async def security(
         except (PermanentError, TemporaryError) as reason:
             await shown.stop(str(reason), is_cancelled=False)
             return refused(reason)
-        bench = Bench(place, request, base=known.commit)
+        bench = Bench(place, request.among(scan.id for scan in plan.scans), base=known.commit)
         results, before = await asyncio.gather(run_scans(plan, bench), scan_base(known, request))
         running = await look_at_production(place, request)
         report = await judge_findings(place, plan, results, before, exceptions, base=known.commit, notes=running)

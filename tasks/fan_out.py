@@ -6,7 +6,7 @@ others, and what did not run is an error, since nobody knows how it would have e
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from prefect.client.schemas.objects import State
@@ -41,6 +41,7 @@ Environments = Mapping[str, "asyncio.Task[Prepared]"]
 
 async def run_plan(plan: Plan, place: Workplace, request: CiRequest) -> tuple[CheckResult, ...]:
     """A result for every check of the plan, in the plan's order."""
+    request = _among(plan, request)
     environments = {wanted.id: asyncio.create_task(_prepared(wanted, place)) for wanted in plan.environments}
     running = [asyncio.create_task(_run_one(check, environments, place, request)) for check in plan.to_run()]
     try:
@@ -57,6 +58,13 @@ async def run_plan(plan: Plan, place: Workplace, request: CiRequest) -> tuple[Ch
         if check.id not in results:
             results[check.id] = _announced(await _judge(check, results))
     return tuple(results[check.id] for check in plan.checks)
+
+
+def _among(plan: Plan, request: CiRequest) -> CiRequest:
+    """What a check judges is measured again with it."""
+    named = request.among(check.id for check in plan.checks)
+    measured = [check.follows for check in plan.checks if check.follows and check.id in named.afresh]
+    return replace(named, afresh=(*named.afresh, *measured))
 
 
 def _is_fail_fast(place: Workplace, request: CiRequest) -> bool:
@@ -118,12 +126,14 @@ async def _checked(check: PlannedCheck, place: Workplace, prepared: Prepared | N
     match check.kind:
         case CheckKind.IMAGE:
             may_lack_engine = MayLack.DOCKER in request.may_lack
-            image = await order_image(check, place, may_lack_engine=may_lack_engine, use_cache=request.use_cache)
+            image = await order_image(
+                check, place, may_lack_engine=may_lack_engine, use_cache=request.believes(check.id)
+            )
             place.keys[check.id] = image.key
             state: State[Any] = await cast("Awaitable[State[Any]]", run_image_check(image, return_state=True))
         case CheckKind.TOOL | CheckKind.COVERAGE:
             built, upstream = (prepared.built, [prepared.state]) if prepared else (None, [])
-            order = await order_check(check, place, built, use_cache=request.use_cache)
+            order = await order_check(check, place, built, use_cache=request.believes(check.id))
             place.keys[check.id] = order.key
             state = await cast("Awaitable[State[Any]]", run_check(order, wait_for=upstream, return_state=True))
     result = await state.aresult(raise_on_failure=False)

@@ -13,7 +13,7 @@ _WORD = "/towpath"
 _RUN = re.compile(r"^[0-9a-f][0-9a-f-]{7,35}$")
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")
 _REF = re.compile(r"^[A-Za-z0-9_][\w./-]{0,200}$")
-_CHECK = re.compile(r"^[A-Za-z0-9_][\w.:/ @-]{0,200}$")
+_CHECK = re.compile(r"^[A-Za-z0-9_][\w.:/ @()-]{0,200}$")
 KNOWN = "approve RUN, reject RUN, canary start [REF], rerun CHECK, ok COMMIT"
 
 
@@ -35,7 +35,7 @@ class StartCanary:
 
 @dataclass(frozen=True)
 class Rerun:
-    """A check again, with nothing remembered."""
+    """A check again, with nothing remembered of it."""
 
     check: str
 

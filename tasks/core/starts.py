@@ -25,6 +25,7 @@ _RUN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _QUEUE_SECONDS = 86_400.0
 RELEASES = frozenset({"cd", "canary", "production"})
 _CHECKING = ("ci", "security", "pr-checks")
+_REMEMBERING = frozenset({"ci", "security"})
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,27 @@ def _cancels(deployment: str, origin: Origin) -> str:
 
 def deployment_of_check(check: str) -> str:
     """Which deployment runs a check, from its name or its key; a pull request's own checks have names of none."""
-    words = [word.casefold().replace("_", "-") for word in check.replace(":", "/").replace(" ", "/").split("/") if word]
-    # What stands before the flow: the run in a check's key, Towpath's name in that of a whole run.
-    while words and (words[0] == "towpath" or _RUN.fullmatch(words[0])):
-        words.pop(0)
+    words = _words_of(check)
     return words[0] if words and words[0] in _CHECKING else "pr-checks"
 
 
-def again(start: Start) -> Start:
-    """The same run once more, believing no earlier result."""
-    return replace(start, parameters={**start.parameters, "use_cache": False}, suffix="-again")
+def _words_of(check: str) -> list[str]:
+    """The flow, where it is named, and the parts of the check's id."""
+    words = [word for word in re.split(r"[:/\s]+", check.replace("(push)", " ")) if word]
+    # What stands before the flow: the run in a check's key, Towpath's name in that of a whole run.
+    while words and (words[0].casefold() == "towpath" or _RUN.fullmatch(words[0].casefold())):
+        words.pop(0)
+    return [words[0].casefold().replace("_", "-"), *words[1:]] if words else []
+
+
+def again(start: Start, check: str) -> Start:
+    """The same run once more, believing no earlier result of the check, or of any where the whole run is meant.
+
+    The checks of a pull request remember nothing, and are all made again.
+    """
+    kept = {name: value for name, value in start.parameters.items() if name not in ("use_cache", "afresh")}
+    words = _words_of(check)
+    names = words[1:] if words[:1] == [start.deployment] else words
+    asked: dict[str, Any] = {"afresh": ["/".join(names)]} if names else {"use_cache": False}
+    is_remembering = start.deployment in _REMEMBERING
+    return replace(start, parameters=kept | asked if is_remembering else kept, suffix="-again")

@@ -68,7 +68,7 @@ async def order_scan(planned: PlannedScan, bench: Bench) -> ScanTask:
     log = place.log_of(f"program-{planned.id}")
     program = await bench.once(f"program {scanner.name}", lambda: find_scanner(scanner, state=place.state, log=log))
     database = await bench.database() if scanner.needs_database else None
-    key = _key(planned, bench, scanner, program, database) if bench.request.use_cache else ""
+    key = _key(planned, bench, scanner, program, database) if bench.request.believes(planned.id) else ""
     return ScanTask(planned=planned, bench=bench, scanner=scanner, program=program, database=database, key=key)
 
 

@@ -261,7 +261,7 @@ class TestCommands:
         assert (run.parameters["ref"], run.parameters["who"]) == (OTHER, "ada")
 
     async def test_rerun(self, scene: Scene) -> None:
-        """A check that is asked for again runs the newest run of its deployment once more, and remembers nothing."""
+        """A check that is asked for again runs its deployment once more, with no memory of it."""
         scene.receive("pull_request", pull_request(commit=OTHER))
         await scene.work()
         name = scene.receive("issue_comment", comment("/towpath rerun ci / lint"))
@@ -269,7 +269,7 @@ class TestCommands:
         run = scene.server.runs[f"{name}:ci-again"]
 
         assert run.parameters["ref"] == OTHER
-        assert run.parameters["use_cache"] is False
+        assert run.parameters["afresh"] == ["lint"]
 
     async def test_button(self, scene: Scene) -> None:
         """The button on a check run repeats the run of that commit."""

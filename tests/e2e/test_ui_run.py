@@ -109,7 +109,7 @@ def test_form(up: Stage) -> None:
     """The form says what each parameter means."""
     properties = up.answer("/deployments/name/ci/ci")["parameter_openapi_schema"]["properties"]
 
-    assert set(properties) == {"target", "ref", "fail_fast", "use_cache", "may_lack", "overrides", "origin"}
+    assert set(properties) == {"target", "ref", "fail_fast", "use_cache", "may_lack", "overrides", "origin", "afresh"}
     assert all(field["description"] for field in properties.values())
 
 

@@ -172,6 +172,18 @@ class TestMemory:
         assert times(tmp_path / "log") == 2
         assert not ran.check("own/one").cached
 
+    @pytest.mark.parametrize(
+        ("names", "counts"), [(["own/one"], (2, 1)), (["one"], (2, 1)), (["own"], (2, 2)), (["nonsense"], (2, 2))]
+    )
+    async def test_afresh(self, target: Target, tmp_path: Path, names: list[str], counts: tuple[int, int]) -> None:
+        """A check asked for afresh is done again while the others are believed; where no name fits, all are done."""
+        target.configure({name: counted(tmp_path / name) for name in ("one", "two")})
+        await target.run()
+        ran = await target.run(afresh=names)
+
+        assert (times(tmp_path / "one"), times(tmp_path / "two")) == counts
+        assert (ran.check("own/one").cached, ran.check("own/two").cached) == (False, counts[1] == 1)
+
     async def test_only_what_is_read(self, target: Target, tmp_path: Path) -> None:
         """A check that names its inputs is not run again for a file it does not read."""
         more = '[checks.one]\ncommand = ["sh", "-c", "echo x >> \'{}\'"]\ninputs = ["docs"]\n'.format(tmp_path / "log")
