@@ -1,6 +1,7 @@
 """The door among what `towpath up` keeps in the background: opened when this home has a door.toml, closed by `down`.
 
-It gets its own secrets, what it needs to reach Prefect and GitHub, and no other token.
+It gets its own secrets, what it needs to reach Prefect and GitHub, and no other token. A keeper of its own opens it
+again when it dies.
 """
 
 import asyncio
@@ -8,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from deployments.door_keeper import closed_mark, door_log, serving_record
 from deployments.server import ROOT
 from tasks.adapters import daemons
 from tasks.adapters.daemons import Daemon
@@ -32,47 +34,69 @@ def _record(state: Path) -> Path:
     return state / "door" / "door.json"
 
 
-def door_log(state: Path) -> Path:
-    return state / "door" / "door.log"
-
-
 def is_wanted(state: Path) -> bool:
     return (state / "door.toml").exists()
 
 
 def open_door(state: Path) -> Daemon | None:
     """The door that runs in the background, if one does."""
+    return daemons.recorded(serving_record(state))
+
+
+def door_keeper(state: Path) -> Daemon | None:
+    """Who opens it again when it dies."""
     return daemons.recorded(_record(state))
 
 
+def describe_door(state: Path) -> str:
+    """How it stands, with what to do where it should stand better."""
+    door, keeper = open_door(state), door_keeper(state)
+    if door is not None:
+        alone = "" if keeper else ", and nobody would open it again: towpath up"
+        return f"{door.url} runs as {door.pid}{alone}"
+    if keeper is not None:
+        return f"its process is gone and it is being opened again; log: {door_log(state)}"
+    return f"does not run: towpath up; log: {door_log(state)}"
+
+
 async def start_door(state: Path, *, host: str, port: int) -> Daemon:
-    """Have the door open, by a process of its own. Raises DoorStaysShut."""
+    """Have the door open and kept, by processes of its own. Raises DoorStaysShut."""
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     async with wait_for_lock(state / "door" / "starting"):
-        if running := open_door(state):
-            return running
-        door = daemons.start(
-            (sys.executable, "-m", "deployments.cli", "webhook", "--host", host, "--port", str(port)),
+        closed_mark(state).unlink(missing_ok=True)
+        keeper = door_keeper(state) or daemons.start(
+            (sys.executable, "-m", "deployments.door_keeper", "--host", host, "--port", str(port), "--url", url),
             record=_record(state),
             log=door_log(state),
             directory=ROOT,
             environment=_environment(state),
-            url=f"http://{f'[{host}]' if ':' in host else host}:{port}",
+            url=url,
             facts={},
         )
         for _ in range(int(_START_SECONDS / _POLL_SECONDS)):
-            if await daemons.answers(f"{door.url}/healthz"):
+            door = open_door(state)
+            if door is not None and await daemons.answers(f"{door.url}/healthz"):
                 return door
-            if not daemons.is_alive(door):
+            if not daemons.is_alive(keeper):
                 break
             await asyncio.sleep(_POLL_SECONDS)
         said = daemons.last_line(door_log(state))
-        await daemons.stop(_record(state))
+        await _close(state)
         raise DoorStaysShut(f"the webhook door did not open ({said}): see {door_log(state)}")
 
 
 async def stop_door(state: Path) -> bool:
     """Close it; whether it was open."""
-    return await daemons.stop(_record(state))
+    if not _record(state).parent.is_dir():
+        return False
+    return await _close(state)
+
+
+async def _close(state: Path) -> bool:
+    """First that it stays shut, then the door, which ends what it began, then its keeper."""
+    closed_mark(state).touch()
+    was_open = await daemons.stop(serving_record(state))
+    return await daemons.stop(_record(state)) or was_open
 
 
 def _environment(state: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from deployments.choosing import NotChosen, chosen_ground
-from deployments.door_daemon import door_log, is_wanted, open_door
+from deployments.door_daemon import describe_door, is_wanted
 from deployments.saying import complain, say
 from deployments.server import DaemonStatus, describe
 from tasks.adapters.approvals import all_pending
@@ -52,8 +52,7 @@ def say_all() -> int:
         found = keeper(state, name)
         say(f"{name:10}  {f'runs as {found.pid}' if found else f'does not run; log: {keeper_log(state, name)}'}")
     if is_wanted(state):
-        door = open_door(state)
-        say(f"door        {f'{door.url} runs as {door.pid}' if door else f'does not run; log: {door_log(state)}'}")
+        say(f"door        {describe_door(state)}")
     live, dead = live_and_dead(state)
     say(f"runs        {len(live)} now" + (f", {len(dead)} died without a word" if dead else ""))
     for line in (*_last_runs(state / "reports"), *_short_environments(state), *_waiting(state), *_untold(state)):
