@@ -8,7 +8,7 @@ TARGET ?=
 BIN := .venv/bin
 STAMP := .venv/.towpath-installed
 
-.PHONY: help install run test lint up down bench bench-judge docs clean
+.PHONY: help install run test lint up down lab-up lab-down bench bench-judge docs clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -44,6 +44,12 @@ up: $(STAMP) ## start the local Prefect server, worker, supervisor and guard
 
 down: $(STAMP) ## stop them, and everything they run
 	@$(BIN)/towpath down
+
+lab-up: $(STAMP) ## start a one-node Kubernetes for the tests (root on Debian; 20 minutes once, then under a minute)
+	@$(BIN)/python -m tests.lab.cluster up
+
+lab-down: $(STAMP) ## stop it, and leave nothing of it but its cache
+	@$(BIN)/python -m tests.lab.cluster down
 
 bench: $(STAMP) ## what Towpath costs beside the bare tools and beside act
 	@$(BIN)/python -m benchmarks.ci

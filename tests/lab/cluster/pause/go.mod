@@ -1,0 +1,3 @@
+module towpath.lab/pause
+
+go 1.24

@@ -1,0 +1,146 @@
+"""The programs of the cluster: Debian's packages, and what is built from Go modules, once per version.
+
+It promises that a program is built again only when its sources or its version change: each stands in the lab's folder
+under a name that holds a digest of them. What is pinned is pinned in go.mod, or by version here.
+"""
+
+import hashlib
+import json
+import platform
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab.cluster.places import Places
+from tests.lab.engine import LabMissingError, run, say
+
+SOURCES = Path(__file__).parent
+KUBERNETES = "1.34.4"
+GATEWAY_API = "sigs.k8s.io/gateway-api@v1.5.1"
+_VERSION = "k8s.io/component-base/version"
+_LINK_KUBERNETES = (
+    f"-X {_VERSION}.gitVersion=v{KUBERNETES} -X {_VERSION}.gitMajor={KUBERNETES.split('.')[0]} "
+    f"-X {_VERSION}.gitMinor={KUBERNETES.split('.')[1]}"
+)
+# Debian packages, each with a file that shows it is there.
+PACKAGES = {
+    "containerd": "/usr/bin/containerd",
+    "runc": "/usr/sbin/runc",
+    "containernetworking-plugins": "/usr/lib/cni/bridge",
+    "conntrack": "/usr/sbin/conntrack",
+    "ipset": "/usr/sbin/ipset",
+    "iptables": "/usr/sbin/iptables",
+    "iproute2": "/usr/sbin/ip",
+    "debootstrap": "/usr/sbin/debootstrap",
+    "docker-registry": "/usr/bin/docker-registry",
+    "docker.io": "/usr/bin/docker",
+    "qemu-user-static": "/usr/bin/qemu-aarch64-static",
+}
+
+
+@dataclass(frozen=True)
+class Program:
+    """A Go program: a package of a module at a version, or one that a folder of ours with its own module builds."""
+
+    name: str
+    package: str
+    folder: str = ""
+    link: str = ""
+
+    @property
+    def key(self) -> str:
+        parts = [self.package, self.link]
+        if self.folder:
+            folder = SOURCES / self.folder
+            parts += [file.read_text() for file in sorted(folder.glob("*")) if file.suffix in (".go", ".mod", ".sum")]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+HYPERKUBE = Program("hyperkube", ".", "hyperkube", _LINK_KUBERNETES)
+PAUSE = Program("pause", ".", "pause")
+COREDNS = Program("coredns", ".", "coredns")
+METRICS_SERVER = Program("metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server@v0.9.0")
+STORAGE = Program("local-path-provisioner", "github.com/rancher/local-path-provisioner@v0.0.30")
+# By a module of ours: its own go.mod excludes versions, which `go install` does not take.
+BUILDKITD = Program("buildkitd", "github.com/moby/buildkit/cmd/buildkitd", "buildkit")
+PROGRAMS = (HYPERKUBE, PAUSE, COREDNS, METRICS_SERVER, STORAGE, BUILDKITD)
+
+
+def install_packages() -> None:
+    missing = [package for package, file in PACKAGES.items() if not has_program(file)]
+    if missing:
+        say(f"installing {', '.join(missing)}")
+        # RUNLEVEL: the packages' own services stay stopped, only our daemons are started.
+        quiet = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+        run("apt-get", "update", "-qq", environment=quiet)
+        run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing, environment=quiet)
+
+
+def has_program(file: str) -> bool:
+    return Path(file).exists() or (file.split("/")[2] in ("bin", "sbin") and bool(shutil.which(Path(file).name)))
+
+
+def built(places: Places, program: Program) -> Path:
+    """The program, built when this version of it is not there yet."""
+    target = places.programs / f"{program.name}-{program.key}"
+    if not target.exists():
+        build(places, program, target)
+    return target
+
+
+def build(places: Places, program: Program, target: Path) -> None:
+    say(f"building {program.name} (minutes on two cores, once)")
+    places.programs.mkdir(parents=True, exist_ok=True)
+    flags = ("-trimpath", "-ldflags", f"-s -w {program.link}")
+    fresh = places.programs / f".building-{program.name}"
+    shutil.rmtree(fresh, ignore_errors=True)
+    static = {"CGO_ENABLED": "0", "GOBIN": str(fresh)}
+    if program.folder:
+        goal = ("-o", fresh / program.name, program.package)
+        run("go", "-C", SOURCES / program.folder, "build", *flags, *goal, environment=static)
+    else:
+        run("go", "install", *flags, program.package, environment=static)
+    (fresh / program.name).replace(target)
+    shutil.rmtree(fresh)
+    for older in places.programs.glob(f"{program.name}-*"):
+        if older != target and len(older.name) == len(target.name):
+            older.unlink()
+
+
+def module_folder(module: str) -> Path:
+    """Where Go keeps a module's files."""
+    done = subprocess.run(["go", "mod", "download", "-json", module], capture_output=True, text=True)
+    if done.returncode:
+        raise LabMissingError(f"the lab's {module} could not be had: {done.stdout.strip()[-300:]}")
+    return Path(json.loads(done.stdout)["Dir"])
+
+
+def make_kubectl(places: Places) -> None:
+    places.kubectl.parent.mkdir(parents=True, exist_ok=True)
+    fresh = places.kubectl.with_name(".kubectl")
+    fresh.write_text(f'#!/bin/sh\nexec "{built(places, HYPERKUBE)}" kubectl "$@"\n')
+    fresh.chmod(0o755)
+    fresh.replace(places.kubectl)
+
+
+def kubectl(places: Places, *arguments: str, given: str | None = None, seconds: float = 120.0) -> str:
+    """kubectl of the cluster's own version, as its administrator."""
+    argv = [places.kubectl, f"--kubeconfig={places.kubeconfig}", *arguments]
+    # A cache of its own: kubectl keeps what a server can do in ~/.kube.
+    environment = {
+        "HOME": str(places.home),
+        "KUBECACHEDIR": str(places.home / "kubectl-cache"),
+        "PATH": "/usr/bin:/bin",
+    }
+    done = subprocess.run(
+        list(map(str, argv)), env=environment, input=given, capture_output=True, text=True, timeout=seconds
+    )
+    if done.returncode:
+        raise LabMissingError(f"kubectl {' '.join(arguments[:3])}: {done.stderr.strip()[-500:]}")
+    return done.stdout
+
+
+def architecture() -> str:
+    """This machine's, as container images call it."""
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
