@@ -43,7 +43,7 @@ from tasks.adapters.ledger import read_records, write_record
 from tasks.adapters.locks import locked
 from tasks.adapters.outbox import deliver_due, post
 from tasks.adapters.permits import Holder
-from tasks.adapters.platforms.local.platform import LocalPlatform
+from tasks.adapters.platforms.choosing import platform_of
 from tasks.adapters.state import state_home
 from tasks.core.intent import Intent, why_undo
 from tasks.core.notices import Event, Notice
@@ -55,10 +55,6 @@ _TELLING_SECONDS = 5.0
 _SCHEDULE_SECONDS = 60.0
 WHO = "the guard"
 PlatformOf = Callable[[Ground], Platform]
-
-
-def platform_of(ground: Ground) -> Platform:
-    return LocalPlatform(ground.state, ground.target)
 
 
 async def look_once(state: Path, *, platform: PlatformOf = platform_of) -> int:

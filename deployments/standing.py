@@ -19,7 +19,7 @@ from tasks.adapters.ledger import current_record, read_records
 from tasks.adapters.live_runs import live_and_dead
 from tasks.adapters.outbox import waiting
 from tasks.adapters.permits import hold_of, holder_of
-from tasks.adapters.platforms.local.platform import LocalPlatform
+from tasks.adapters.platforms.choosing import platform_of
 from tasks.adapters.state import state_home
 from tasks.core.outcome import ExitCode
 from tasks.core.platform import EnvironmentStatus, Instance, PlatformTrouble, Role
@@ -105,7 +105,7 @@ def _waiting(state: Path) -> Iterator[str]:
 
 
 async def _environment_lines(ground: Ground) -> list[str]:
-    status = await LocalPlatform(ground.state, ground.target).status(ground.environment)
+    status = await platform_of(ground).status(ground.environment)
     records, intent = read_records(ground), read_intent(ground)
     current = current_record(ground)
     lines = [f"{ground.target}/{ground.environment}  {status.url}", *_releases(status)]

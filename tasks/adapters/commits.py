@@ -23,3 +23,13 @@ async def author_of(target: str, snapshot: Snapshot, *, state: Path) -> str:
         return await git.line_of("log", "-1", "--format=%an", snapshot.revision, "--", directory=place)
     except (GitError, OSError):
         return ""
+
+
+async def committed_at(target: str, snapshot: Snapshot, *, state: Path) -> int:
+    """Seconds since 1970 of the commit, by which builds are dated; 0 when git does not say."""
+    folder = Path(target).expanduser()
+    place = folder if folder.is_dir() else mirror_of(target, state=state)
+    try:
+        return int(await git.line_of("log", "-1", "--format=%ct", snapshot.revision, "--", directory=place))
+    except (GitError, OSError, ValueError):
+        return 0

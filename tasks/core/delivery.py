@@ -11,6 +11,7 @@ from tasks.core.delivery_settings import (
     ComponentSettings,
     DatabaseSettings,
     EnvironmentSettings,
+    RegistrySettings,
     TestSettings,
     VerificationSettings,
 )
@@ -22,9 +23,10 @@ from tasks.core.section import Section
 class DeliverySettings(Section):
     """How the target is built, released and watched."""
 
-    platform: Literal["local"] = Field(
-        "local", description="what the environments run on: local, processes of this machine"
+    platform: Literal["local", "kubernetes"] = Field(
+        "local", description="what the environments run on: local, processes of this machine; kubernetes"
     )
+    registry: RegistrySettings = Field(default_factory=RegistrySettings)
     components: Mapping[str, ComponentSettings] = Field({}, description="what a release is made of")
     environments: Mapping[str, EnvironmentSettings] = Field({}, description="where releases run")
     gates: tuple[str, ...] = Field(("ci",), description="flows that must have passed on a revision before cd takes it")
@@ -45,6 +47,7 @@ class DeliverySettings(Section):
     def _names_what_there_is(self) -> Self:
         for name, environment in self.environments.items():
             self._check_environment(name, environment)
+        self._fits_platform()
         for name, component in self.components.items():
             if not any(component.ready_path.startswith(route) for route in component.routes):
                 raise ValueError(f"components.{name}: ready_path {component.ready_path} is under none of its routes")
@@ -61,6 +64,24 @@ class DeliverySettings(Section):
             raise ValueError(f"environments.{name} says no replicas for {missing[0]}: add replicas.{missing[0]} = 1")
         if self.components and not any(environment.replicas.values()):
             raise ValueError(f"environments.{name} has 0 instances of everything: give one component at least 1")
+
+    def _fits_platform(self) -> None:
+        """Each platform needs words that the other has no use for."""
+        is_local = self.platform == "local"
+        for name, component in self.components.items():
+            if is_local and not component.command:
+                raise ValueError(f"components.{name}: say with command what one instance runs")
+            if not is_local and not component.image:
+                raise ValueError(f"components.{name}: say with image which of [images] it runs")
+        if is_local:
+            return
+        if self.components and not self.registry.prefix:
+            raise ValueError("registry.prefix is missing: where images go, for instance ghcr.io/acme")
+        for name, environment in self.environments.items():
+            if environment.cluster is None:
+                raise ValueError(f"environments.{name}: add cluster with context, namespace, overlay and url")
+            if any("{secret:" in value for each in environment.variables.values() for value in each.values()):
+                raise ValueError(f"environments.{name}: on kubernetes secrets are Secrets, named in the manifests")
 
     def _known(self, component: str, where: str) -> None:
         if component not in self.components:

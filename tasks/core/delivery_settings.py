@@ -40,7 +40,10 @@ class ComponentSettings(Section):
         {}, description="variables of the build commands; {artifact} is filled in"
     )
     keep: tuple[str, ...] = Field((), description="files and folders of the component's folder that go into {artifact}")
-    command: tuple[str, ...] = Field(description="program and arguments of one instance; {port} is where it listens")
+    command: tuple[str, ...] = Field(
+        (), description="local platform: program and arguments of one instance; {port} is where it listens"
+    )
+    image: str = Field("", description="kubernetes: the image it runs, by the name it has under [images]")
     environment: Mapping[str, str] = Field({}, description="variables of every instance, in every environment")
     routes: tuple[Path, ...] = Field(("/",), description="path prefixes it answers; the longest one that fits decides")
     ready_path: Path = Field("/", description="answers 200 when an instance may get traffic")
@@ -52,6 +55,36 @@ class ComponentSettings(Section):
     metrics: MetricsSettings | None = Field(None, description="unset: its instances are not judged")
 
 
+class ClusterSettings(Section):
+    """Where an environment of the kubernetes platform lies, under [delivery.environments.NAME.cluster]."""
+
+    context: Annotated[str, Field(min_length=1)] = Field(
+        description="context of the kubeconfig, by name, or in-cluster; the current context is never used"
+    )
+    namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = Field(
+        description="namespace, which must be there"
+    )
+    overlay: Annotated[str, Field(min_length=1)] = Field(
+        description="folder of the kustomize overlay in the target; it has a Deployment named like each component"
+    )
+    url: Annotated[str, Field(pattern=r"^https?://")] = Field(
+        description="where users reach the environment, for health checks and tests"
+    )
+
+
+class RegistrySettings(Section):
+    """Where images go, under [delivery.registry]. Login: docker login, or TOWPATH_REGISTRY_USER and _TOKEN."""
+
+    prefix: str = Field("", description="registry and owner, for instance ghcr.io/acme; TARGET-COMPONENT follows")
+    platforms: tuple[Annotated[str, Field(pattern=r"^[a-z]+/[a-z0-9]+(/[a-z0-9]+)?$")], ...] = Field(
+        ("linux/amd64", "linux/arm64"), description="kinds of machine each image is built for"
+    )
+    builder: str = Field("", description="buildx builder; empty: one that can push, else one is made")
+    has_bill: bool = Field(True, description="whether a bill of materials is attached; the builder fetches its lister")
+    has_cache: bool = Field(True, description="whether layers are kept as TARGET-COMPONENT:buildcache for later")
+    insecure: bool = Field(False, description="true: plain HTTP, for a registry of one's own network; never for others")
+
+
 class EnvironmentSettings(Section):
     """One environment, under [delivery.environments.NAME]."""
 
@@ -60,8 +93,9 @@ class EnvironmentSettings(Section):
         {}, description="variables by component, over the component's own"
     )
     port: Annotated[int, Field(ge=1024, le=65_535)] = Field(
-        8080, description="port of the router on this machine; the next free one is taken when it is in use"
+        8080, description="local platform: port of the router; the next free one is taken when it is in use"
     )
+    cluster: ClusterSettings | None = Field(None, description="kubernetes: where it lies; needed there")
 
 
 class Migrations(StrEnum):

@@ -21,7 +21,7 @@ from tasks.adapters.grounds import Ground
 from tasks.adapters.intents import beat, boot_id, forget_intent, machine_seconds, process_id, read_intent, write_intent
 from tasks.adapters.keepers import start_keepers
 from tasks.adapters.permits import EnvironmentBusy, Holder
-from tasks.adapters.platforms.local.platform import LocalPlatform
+from tasks.adapters.platforms import choosing
 from tasks.adapters.state import keep_ballast
 from tasks.core.approval import Answer
 from tasks.core.delivery import DeliverySettings
@@ -127,14 +127,13 @@ async def open_change(held: AsyncExitStack, asked: Asked) -> Change:
     ground = asked.ground
     _refuse_when_frozen(asked)
     holder = _holder(asked)
-    platform = LocalPlatform(ground.state, ground.target)
     try:
         # NOTE: before the lock, since a change that died is undone by the guard, and nobody gets the lock before.
         await start_keepers(ground.state)
         permit = await _take(asked, holder)
+        platform = await prepared(ground, asked.delivery, permit)
         change = Change(asked, platform=platform, permit=permit, intent=_intent(asked, holder))
         held.callback(_give_back, change)
-        platform.prepare(ground.environment, asked.delivery.environments[ground.environment].port)
         keep_ballast(ground.folder)
         await _look_at_present(change)
         change.intent = change.intent.model_copy(update={"replaced": change.replaced.digest if change.replaced else ""})
@@ -145,6 +144,15 @@ async def open_change(held: AsyncExitStack, asked: Asked) -> Change:
     held.push_async_callback(_end, beating)
     tell(ChangeOpened(ground.environment, asked.release, change.url))
     return change
+
+
+async def prepared(ground: Ground, delivery: DeliverySettings, permit: Permit) -> Platform:
+    """The environment's platform, ready for a change; when it is not, the right to change it goes back."""
+    try:
+        return await choosing.prepare(ground, delivery)
+    except BaseException:
+        permits.release(ground.folder, permit)
+        raise
 
 
 def _refuse_when_frozen(asked: Asked) -> None:

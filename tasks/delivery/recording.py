@@ -17,7 +17,7 @@ from tasks.adapters.canary_logs import forget_old_logs
 from tasks.adapters.grounds import Ground, known_grounds
 from tasks.adapters.ledger import read_records, write_record
 from tasks.adapters.outbox import post
-from tasks.adapters.platforms.local.platform import LocalPlatform
+from tasks.adapters.platforms.choosing import platform_of
 from tasks.adapters.retention import forget_old_runs
 from tasks.adapters.state import write_atomically
 from tasks.concluding import refused
@@ -92,7 +92,7 @@ async def keep_record(
     with suppress(OSError):
         write_atomically(change.asked.folder / "report.md", text)
         write_atomically(change.asked.folder / "record.json", record.model_dump_json(indent=2) + "\n")
-    _tidy(change)
+    await _tidy(change)
     tell(DeliveryEnded(record))
     await _show(text, f"{record.kind}-{record.target}-{record.environment}")
     return record
@@ -106,22 +106,23 @@ async def _show(page: str, name: str) -> None:
             await acreate_markdown_artifact(page, key=key)
 
 
-def _tidy(change: Change) -> None:
+async def _tidy(change: Change) -> None:
     """Old runs' folders and old builds go; what runs, and what an environment could go back to, stays."""
     state = change.ground.state
     with suppress(OSError, PlatformTrouble):
         forget_old_runs(state, kept=_KEPT_RUNS)
         forget_old_logs(change.ground, kept=_KEPT_RUNS)
-        needed = [artifact for ground in known_grounds(state) for artifact in _needed_in(ground)]
+        needed = [artifact for ground in known_grounds(state) for artifact in await _needed_in(ground)]
         forget_old_artifacts(state, needed=needed, kept=change.delivery.kept_artifacts)
 
 
-def _needed_in(ground: Ground) -> list[str]:
+async def _needed_in(ground: Ground) -> list[str]:
     """The builds of what runs here, and of the last changes and the last releases."""
     records = read_records(ground)
     released = [record for record in records if record.ending is Ending.RELEASED]
     kept = [*records[-_KEPT_RECORDS:], *released[-_KEPT_RECORDS:]]
-    running = LocalPlatform(ground.state, ground.target).releases_in(ground.environment)
+    status = await platform_of(ground).status(ground.environment)
+    running = [release for release in (status.stable, status.candidate) if release is not None]
     return [release.artifact for release in (*(record.release for record in kept), *running)]
 
 

@@ -19,6 +19,7 @@ from tasks.core.gates import StageRun, blocking, stage_gate, staging_gate
 from tasks.core.platform import PlatformTrouble
 from tasks.core.records import Gate
 from tasks.core.release import Release
+from tasks.delivery.packing import pack_release
 from tasks.delivery.request import DeliveryRequest
 from tasks.planning import plan_snapshot
 from tasks.preparing import prepare_environment
@@ -45,18 +46,26 @@ def target_name(place: Workplace) -> str:
 async def build_release(place: Workplace, request: DeliveryRequest, environment: str) -> Release:
     """What would run in the environment, built unless it has been. Raises PermanentError."""
     delivery = place.settings.delivery
-    folders = [built.binaries for built in await _node_environments(place, delivery)]
-    artifact = await _build(place, delivery, folders)
     wanted = delivery.environments[environment]
-    version = request.ref.removeprefix("refs/tags/") if request.ref else ""
+    named = request.ref.removeprefix("refs/tags/") if request.ref else ""
+    version = named if is_version(named) else ""
+    artifact = await _artifact(place, request, version)
     return Release(
-        version=version if is_version(version) else place.snapshot.revision[:12],
+        version=version or place.snapshot.revision[:12],
         revision=place.snapshot.revision,
         artifact=artifact.digest,
         configuration={name: dict(values) for name, values in wanted.variables.items()},
         replicas=dict(wanted.replicas),
         author=await author_of(request.target, place.snapshot, state=place.state),
     )
+
+
+async def _artifact(place: Workplace, request: DeliveryRequest, version: str) -> Artifact:
+    delivery = place.settings.delivery
+    if delivery.platform == "kubernetes":
+        return await pack_release(place, request, version)
+    folders = [built.binaries for built in await _node_environments(place, delivery)]
+    return await _build(place, delivery, folders)
 
 
 async def _build(place: Workplace, delivery: DeliverySettings, folders: list[Path]) -> Artifact:

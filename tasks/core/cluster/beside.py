@@ -43,10 +43,8 @@ def deployment_of(part: Part, group: Group, role: Role) -> Document:
 
 
 def _configure(pod: dict[str, Any], component: str, group: Group) -> None:
-    """The variables that the release's configuration gives the component, over those of its manifest."""
-    given = dict(group.release.configuration.get(component, {}))
-    if not given:
-        return
+    """The release's name and the variables of its configuration, over those of the manifest."""
+    given = {"RELEASE": group.release.version, **group.release.configuration.get(component, {})}
     for container in pod["containers"]:
         if container.get("name") == component or len(pod["containers"]) == 1:
             kept = [each for each in container.get("env") or [] if each.get("name") not in given]

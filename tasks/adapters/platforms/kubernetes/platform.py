@@ -45,7 +45,7 @@ class KubernetesPlatform:
 
     def __init__(self, state: Path, folder: Path, target: str, environment: str, cluster: Cluster, *, url: str) -> None:
         self._state, self._folder, self._target, self._environment = state, folder, target, environment
-        self._cluster, self._url = cluster, url
+        self.cluster, self._url = cluster, url
         self._keeping = Keeping(cluster, target, environment)
         self._looking = Looking(cluster, target, environment)
         self._known: dict[str, Manifests] = {}
@@ -108,7 +108,7 @@ class KubernetesPlatform:
         where, pods = await self._where(state), await self._looking.pods()
         placed = [(role, each) for role, each in _roles(where) if each is not None]
         instances = [each for role, found in placed for each in await self._looking.instances(found, role, pods)]
-        percent = await routed_percent(self._cluster, where)
+        percent = await routed_percent(self.cluster, where)
         return EnvironmentStatus(
             environment=environment,
             url=self._url,
@@ -135,9 +135,9 @@ class KubernetesPlatform:
         """What putting the release would change, an object a line, by the cluster's own dry run."""
         state = await self._keeping.read() or ClusterState(wanted=Wanted(port=0))
         placed = self._fresh(release, _artifact(self._state, release))
-        where = Surroundings(self._target, self._environment, self._cluster.namespace, placed, None, 0.0)
+        where = Surroundings(self._target, self._environment, self.cluster.namespace, placed, None, 0.0)
         lines = [await self._difference(each) for each in objects_of(where)]
-        gone = to_delete(state.known(), objects_of(where), self._cluster.namespace) if state.wanted.stable else ()
+        gone = to_delete(state.known(), objects_of(where), self.cluster.namespace) if state.wanted.stable else ()
         return (*(line for line in lines if line), *(f"delete {each}" for each in gone if "-canary" not in each.name))
 
     def _fresh(self, release: Release, artifact: ClusterArtifact) -> Placed:
@@ -153,11 +153,11 @@ class KubernetesPlatform:
             raise PlatformTrouble(str(refused)) from refused
 
     async def _difference(self, document: Document) -> str:
-        wanted = identity_of(document, self._cluster.namespace)
-        before = await self._cluster.read(wanted)
+        wanted = identity_of(document, self.cluster.namespace)
+        before = await self.cluster.read(wanted)
         if before is None:
             return f"create {wanted}"
-        after = await self._cluster.apply(document, dry_run=True)
+        after = await self.cluster.apply(document, dry_run=True)
         parts = ("spec", "data", "stringData")
         changed = [part for part in parts if before.get(part) != after.get(part)]
         return f"change {wanted}: {', '.join(changed)}" if changed else ""
@@ -165,7 +165,7 @@ class KubernetesPlatform:
     async def _keeping_state(self) -> ClusterState:
         state = await self._keeping.read()
         if state is None:
-            raise PlatformTrouble(f"{self._environment} was never prepared in {self._cluster.namespace}")
+            raise PlatformTrouble(f"{self._environment} was never prepared in {self.cluster.namespace}")
         return state
 
     async def _change(self, permit: Permit, change: Callable[[Wanted], Wanted]) -> ClusterState:
@@ -188,7 +188,7 @@ class KubernetesPlatform:
         return Surroundings(
             self._target,
             self._environment,
-            self._cluster.namespace,
+            self.cluster.namespace,
             placed.get(Role.STABLE),
             placed.get(Role.CANDIDATE),
             wanted.candidate_percent,
@@ -202,7 +202,7 @@ class KubernetesPlatform:
 
     def _placed(self, group: Group, manifests: Manifests) -> Placed:
         try:
-            parts = parts_of(manifests.documents, group.components, self._cluster.namespace)
+            parts = parts_of(manifests.documents, group.components, self.cluster.namespace)
             return Placed(group, pinned_parts(parts, manifests.images))
         except ManifestsRefused as refused:
             raise PlatformTrouble(str(refused)) from refused
@@ -213,9 +213,9 @@ class KubernetesPlatform:
         now = frozenset(identity_of(each, where.namespace) for each in documents)
         state = await self._take_stock(permit, lambda known: known | now)
         for document in documents:
-            await self._cluster.apply(document)
+            await self.cluster.apply(document)
         for gone in to_delete(state.known(), documents, where.namespace):
-            await self._cluster.delete(gone)
+            await self.cluster.delete(gone)
         await self._take_stock(permit, lambda _: now)
 
     async def _take_stock(
@@ -238,11 +238,11 @@ class KubernetesPlatform:
         with changing(self._folder, permit):
             pass
         for document in documents:
-            await self._cluster.apply(document)
+            await self.cluster.apply(document)
         state = await self._keeping_state()
         for stale in [each for each in state.known() if each.kind == "Ingress" and each not in names]:
-            await self._cluster.delete(stale)
-        await until_routed(self._cluster, documents)
+            await self.cluster.delete(stale)
+        await until_routed(self.cluster, documents)
 
     async def _must_be_ready(self, placed: Placed, role: Role) -> None:
         """Raises PlatformTrouble unless each component that is to run has a ready pod."""
@@ -253,13 +253,13 @@ class KubernetesPlatform:
 
     async def _renew(self, permit: Permit, candidate: Placed) -> None:
         """The stable Deployments made those of the candidate, which has the traffic until they are ready."""
-        only = Surroundings(self._target, self._environment, self._cluster.namespace, candidate, None, 0.0)
+        only = Surroundings(self._target, self._environment, self.cluster.namespace, candidate, None, 0.0)
         documents = [each for each in objects_of(only) if each["kind"] in ("Deployment", "Service")]
         await self._take_stock(
-            permit, lambda known: known | {identity_of(each, self._cluster.namespace) for each in documents}
+            permit, lambda known: known | {identity_of(each, self.cluster.namespace) for each in documents}
         )
         for document in documents:
-            await self._cluster.apply(document)
+            await self.cluster.apply(document)
         await self._until_rolled_out([name_in(name, Role.STABLE) for name in candidate.parts.components])
 
     async def _mend_stable(self, permit: Permit, where: Surroundings) -> None:
@@ -272,7 +272,7 @@ class KubernetesPlatform:
         deadline = time.monotonic() + _ROLL_SECONDS
         while True:
             read = [
-                await self._cluster.read(Identity("apps/v1", "Deployment", self._cluster.namespace, name))
+                await self.cluster.read(Identity("apps/v1", "Deployment", self.cluster.namespace, name))
                 for name in names
             ]
             lacking = [name for name, found in zip(names, read, strict=True) if not (found and is_rolled_out(found))]

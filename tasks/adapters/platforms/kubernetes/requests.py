@@ -142,6 +142,11 @@ class Cluster:
         answer = await self.ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=review)
         return bool((answer.document().get("status") or {}).get("allowed"))
 
+    async def has_namespace(self) -> bool:
+        """By a ConfigMap that every namespace gets, since to read namespaces takes rights over the whole cluster."""
+        found = await self.ask("GET", f"/api/v1/namespaces/{self.namespace}/configmaps/kube-root-ca.crt", may_lack=True)
+        return found.status != _GONE
+
     async def version(self) -> str:
         return str((await self.ask("GET", "/version")).document().get("gitVersion") or "unknown")
 

@@ -107,11 +107,6 @@ class LocalPlatform:
             environment, _url(wanted), wanted, observed, seen, is_supervised=_is_alive(observed.supervisor)
         )
 
-    def releases_in(self, environment: str) -> tuple[Release, ...]:
-        """What is wanted there now, whose builds must not be deleted."""
-        wanted = self.folder(environment).read_wanted()
-        return tuple(group.release for group in wanted.groups()) if wanted else ()
-
     async def snapshot(self, environment: str) -> Snapshot:
         folder = self.folder(environment)
         wanted = folder.read_wanted()

@@ -1,0 +1,199 @@
+"""The Kubernetes platform on a real cluster, with a real gateway."""
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.lab.cluster.facts import Cluster, Gateway
+
+from tasks.adapters.platforms.kubernetes.requests import Conflict
+from tasks.core.platform import PermitRevoked, PlatformTrouble, Role
+from tests.adapters.kubernetes_stage import Stage
+
+pytest_plugins = ["tests.lab.pytest_cluster"]
+
+
+@pytest.fixture
+def stage(tmp_path: Path, cluster: Cluster, gateway: Gateway, namespace: str) -> Stage:
+    made = Stage(tmp_path, cluster, gateway, namespace)
+    made.run(made.platform.begin())
+    return made
+
+
+class Load:
+    """Requests all the time, and what came back."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage, self._over = stage, threading.Event()
+        self.found: Counter[str] = Counter()
+        self.last: dict[str, float] = {}
+        self._thread = threading.Thread(target=self._ask)
+
+    def _ask(self) -> None:
+        while not self._over.is_set():
+            for who, count in self._stage.answers(5).items():
+                self.found[who] += count
+                self.last[who] = time.monotonic()
+
+    @contextmanager
+    def on(self) -> Iterator["Load"]:
+        self._thread.start()
+        try:
+            yield self
+        finally:
+            self._over.set()
+            self._thread.join()
+
+
+def test_a_release_comes_to_an_empty_namespace(stage: Stage) -> None:
+    """The first release is put, gets all of the traffic, becomes stable, and nothing of a candidate is left."""
+    assert stage.status().stable is None
+    stage.deliver(stage.release("v1"))
+
+    status = stage.until_ready(Role.STABLE)
+    assert (status.stable and status.stable.version, status.candidate, status.candidate_percent) == ("v1", None, 0.0)
+    assert stage.answers(20) == {"v1": 20}
+    assert not [name for name in stage.objects() if "canary" in name]
+
+
+def test_a_canary_gets_its_share_and_goes(stage: Stage) -> None:
+    """The share is what was given, the counters tell the two apart, and afterwards everything is as it was."""
+    stage.deliver(stage.release("v1"))
+    before = stage.objects()
+    stage.put(stage.release("v2", FAILS="1"))
+    stage.until_ready(Role.CANDIDATE)
+    stage.run(stage.platform.set_weight(stage.permit, 10.0))
+    assert stage.status().candidate_percent == 10.0
+    found = stage.answers(200)
+    assert 10 <= found["500"] <= 30
+
+    snapshot = stage.run(stage.platform.snapshot("production"))
+    assert snapshot.share == 0.1
+    assert [each.errors for each in (snapshot.canary or {}).values()] == [float(found["500"])]
+    assert sum(each.errors for each in (snapshot.stable or {}).values()) == 0
+    assert all(each.started is not None for each in (snapshot.canary or {}).values())
+
+    stage.run(stage.platform.remove(stage.permit))
+    assert stage.answers(50) == {"v1": 50}
+    assert stage.objects() == before
+
+
+def test_nobody_notices_a_release(stage: Stage) -> None:
+    """While requests come all the time a release replaces another, and none fails."""
+    stage.deliver(stage.release("v1", replicas=2))
+    with Load(stage).on() as load:
+        stage.deliver(stage.release("v2", replicas=2))
+        stage.until_ready(Role.STABLE, 2)
+    assert set(load.found) == {"v1", "v2"}, load.found
+    assert stage.answers(20) == {"v2": 20}
+
+
+def test_an_abort_is_quick(stage: Stage) -> None:
+    """Taking the traffic from a candidate takes less than a second, and its last answer comes at most two later."""
+    stage.deliver(stage.release("v1"))
+    stage.put(stage.release("v2"))
+    stage.until_ready(Role.CANDIDATE)
+    stage.run(stage.platform.set_weight(stage.permit, 50.0))
+    with Load(stage).on() as load:
+        while not load.found["v2"]:
+            time.sleep(0.01)
+        began = time.monotonic()
+        stage.run(stage.platform.set_weight(stage.permit, 0.0))
+        took = time.monotonic() - began
+        seen = load.found["v1"]
+        while load.found["v1"] < seen + 300:
+            time.sleep(0.01)
+    assert took < 1.0
+    assert load.last["v2"] - began < 2.0 + took
+    assert set(load.found) == {"v1", "v2"}
+
+
+def test_what_is_not_ready_gets_no_traffic(stage: Stage) -> None:
+    """A candidate without a ready pod is given none, and the status says by its probe why it is not ready."""
+    stage.deliver(stage.release("v1"))
+    stage.put(stage.release("v2", NEVER_READY="1"))
+    with pytest.raises(PlatformTrouble, match="no pod of web v2 is ready"):
+        stage.run(stage.platform.set_weight(stage.permit, 10.0))
+    with pytest.raises(PlatformTrouble, match="no pod of web v2 is ready"):
+        stage.run(stage.platform.promote(stage.permit))
+    stage.until(lambda status: any("statuscode: 503" in each.note for each in status.of(Role.CANDIDATE)))
+    assert stage.answers(20) == {"v1": 20}
+
+
+def test_an_image_that_is_not_there(stage: Stage) -> None:
+    """That an image cannot be pulled is told with its name, and that no waiting will mend it."""
+    name = f"{stage.lab.images.python.rpartition('/')[0]}/nothing:here"
+    stage.put(stage.release("v1", image=name))
+    status = stage.until(lambda status: status.hopeless(Role.CANDIDATE))
+    assert name in status.hopeless(Role.CANDIDATE)
+
+
+def test_a_quota(stage: Stage) -> None:
+    """A quota that lets no pod in is told in the cluster's own words."""
+    stage.lab.run("-n", stage.namespace, "create", "quota", "none", "--hard=pods=0")
+    stage.put(stage.release("v1"))
+    status = stage.until(lambda status: status.hopeless(Role.CANDIDATE))
+    assert "exceeded quota: none" in status.hopeless(Role.CANDIDATE)
+
+
+def test_a_promotion_that_was_cut_short(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever undoes it puts the old release back before that gets the traffic, and no request fails."""
+    stage.deliver(stage.release("v1"))
+    before = stage.objects()
+    stage.put(stage.release("v2"))
+    stage.until_ready(Role.CANDIDATE)
+    stage.run(stage.platform.set_weight(stage.permit, 100.0))
+    dying = stage.another()
+
+    async def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dying, "_until_rolled_out", die)
+    with pytest.raises(KeyboardInterrupt):
+        stage.run(dying.promote(stage.permit))
+    guard = stage.another()
+    with Load(stage).on() as load:
+        stage.run(guard.set_weight(stage.permit, 0.0))
+        stage.run(guard.remove(stage.permit))
+    assert set(load.found) <= {"v1", "v2"}
+    assert stage.answers(20) == {"v1": 20}
+    assert stage.objects() == before
+
+
+def test_a_permit_that_was_taken_away(stage: Stage) -> None:
+    """Whoever lost the environment changes nothing in the cluster any more."""
+    lost = stage.permit
+    stage.deliver(stage.release("v1"))
+    stage.put(stage.release("v2"))
+    stage.until_ready(Role.CANDIDATE)
+    stage.permit = stage.take()
+    for work in (stage.platform.set_weight(lost, 50.0), stage.platform.promote(lost), stage.platform.remove(lost)):
+        with pytest.raises(PermitRevoked):
+            stage.run(work)
+    assert stage.answers(20) == {"v1": 20}
+
+
+def test_what_others_own(stage: Stage) -> None:
+    """A field that somebody else manages is not taken from them; they are named."""
+    stage.deliver(stage.release("v1"))
+    patch = json.dumps({"spec": {"ports": [{"port": 80, "targetPort": 9}]}})
+    others = ("patch", "service", "web", "--field-manager=ada", "--type=merge", "-p", patch)
+    stage.lab.run("-n", stage.namespace, *others)
+    with pytest.raises(Conflict, match='conflict with "ada"'):
+        stage.put(stage.release("v2"))
+
+
+def test_the_preview(stage: Stage) -> None:
+    """Before anything is done the cluster's own dry run says what a release would create and change."""
+    first, second = stage.release("v1"), stage.release("v2")
+    assert "create Deployment web" in stage.run(stage.platform.preview(first))
+    stage.deliver(first)
+    assert stage.run(stage.platform.preview(second)) == (
+        "change ConfigMap settings: data",
+        "change Deployment web: spec",
+    )
