@@ -88,3 +88,33 @@ async def test_a_strangers_benchmarks_run_in_a_room(target: Target) -> None:
 
     assert check.verdict is Verdict.FAILED, check
     assert check.reason.startswith("1 of 1 slower: test_work.py::test_speed")
+
+
+NODE = {
+    "towpath.toml": '[pull_requests.disabled]\ncoverage = "not asked here"\n',
+    "web/package.json": '{"private": true, "type": "module", "devDependencies": {"vitest": "4.1.12"}}',
+    "web/src/work.js": "export function work(steps = 2000) {\n  let total = 0;\n"
+    "  for (let step = 0; step < steps; step += 1) total += (step * step) % 7;\n  return total;\n}\n",
+    "web/src/work.bench.js": 'import { bench, describe } from "vitest";\nimport { work } from "./work.js";\n\n'
+    'describe("work", () => {\n  bench("plain", () => {\n    work();\n  });\n});\n',
+}
+
+
+async def test_benchmarks_of_vitest(target: Target) -> None:
+    """Benchmarks of a Node project below the root run in turns too: more work is slower, the same work is not."""
+    target.write(NODE)
+    git(target.folder, "add", "--all")
+    git(target.folder, "commit", "--quiet", "--message", "feat: base")
+    git(target.folder, "checkout", "--quiet", "-b", "topic")
+    target.write({"web/src/work.js": NODE["web/src/work.js"].replace("2000", "6000")})
+    git(target.folder, "commit", "--quiet", "--all", "--message", "feat: more work")
+    ran = await target.run(pr_checks, base="main", overrides=list(QUICK))
+    report = ran.report
+    assert isinstance(report, PullRequestReport)
+    check = ran.check("pull-request/benchmarks")
+    assert check.verdict is Verdict.FAILED, check
+    (figure,) = report.benchmarks
+    assert figure.name == "web/src/work.bench.js > work > plain"
+    assert figure.speed is Speed.SLOWER
+    assert 2.0 < figure.ratio < 4.5
+    assert 1e-7 < figure.base_seconds < 1e-3
