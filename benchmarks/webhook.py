@@ -14,7 +14,6 @@ import hmac
 import json
 import os
 import random
-import shutil
 import socket
 import statistics
 import subprocess
@@ -22,14 +21,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from benchmarks.own_postgres import postgres
 from deployments.server import ensure_server, stop_all
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -314,53 +314,6 @@ async def trial(plan: Plan, home: Path, database: str | None) -> Figures:
         send_seconds=sent_seconds,
         drain_seconds=drained,
     )
-
-
-def _program(name: str) -> str:
-    beside = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    found = str(beside[-1]) if beside else shutil.which(name)
-    assert found, f"PostgreSQL's {name} is not on this machine: install the package postgresql"
-    return found
-
-
-@contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """A cluster of its own; it will not run as root, so there it runs as the user postgres."""
-    user = "postgres" if os.geteuid() == 0 else None
-    data = folder / "cluster"
-    data.mkdir(parents=True)
-    if user:
-        shutil.chown(data, user)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    made = [_program("initdb"), "--auth=trust", "--username=towpath", "--pgdata", str(data)]
-    subprocess.run(made, user=user, check=True, stdout=subprocess.DEVNULL, cwd="/")
-    started = [
-        _program("postgres"),
-        "-D",
-        str(data),
-        "-p",
-        str(port),
-        "-k",
-        str(data),
-        "-c",
-        "listen_addresses=127.0.0.1",
-    ]
-    log = (folder / "postgres.log").open("wb")
-    with log, subprocess.Popen(started, user=user, stdout=log, stderr=log, cwd="/") as running:
-        try:
-            ready = [_program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
-            deadline = time.monotonic() + 60
-            while subprocess.run(ready, check=False).returncode:
-                assert running.poll() is None, (folder / "postgres.log").read_text()
-                assert time.monotonic() < deadline, "PostgreSQL did not start"
-                time.sleep(0.1)
-            # NOTE: the database that initdb makes will do; nobody else is in this cluster.
-            yield f"postgresql+asyncpg://towpath@127.0.0.1:{port}/postgres"
-        finally:
-            running.terminate()
-            running.wait()
 
 
 def measure(plan: Plan) -> Figures:

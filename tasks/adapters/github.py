@@ -1,4 +1,4 @@
-"""GitHub as a forge: check runs or statuses, one comment, labels, deployments, changed files, by its REST API.
+"""GitHub as a forge: check runs or statuses, one comment, labels, deployments, teams, by its REST API.
 
 Every act first looks for what an earlier try may have done, so that a repetition does nothing twice: a check is found
 by its external id, a comment by its mark and author, a deployment by the run in its payload. The contract is GitHub's
@@ -16,7 +16,6 @@ from tasks.core.forge.comments import is_marked, label_change, marked, remembere
 from tasks.core.forge.patience import LONGEST_SECONDS, backoff_seconds
 from tasks.core.forge.words import (
     Annotation,
-    ChangedFile,
     Conclusion,
     DeploymentState,
     ForgeCheck,
@@ -54,11 +53,6 @@ class GitHubForge:
 
     async def write_deployment(self, origin: Origin, deployment: ForgeDeployment) -> None:
         await self._persistently(lambda: self._write_deployment(origin, deployment))
-
-    async def changed_files(self, origin: Origin) -> tuple[ChangedFile, ...]:
-        path = f"/repos/{origin.repository}/pulls/{origin.pull_request}/files"
-        found = await self._persistently(lambda: self._ask_all(path))
-        return tuple(_changed(file) for file in found)
 
     async def own_login(self) -> str:
         return await self._persistently(self._login)
@@ -207,16 +201,6 @@ class GitHubForge:
             if isinstance(payload, dict) and payload.get("towpath") == deployment.key:
                 return dict(found)
         return None
-
-
-def _changed(file: Mapping[str, Any]) -> ChangedFile:
-    return ChangedFile(
-        path=str(file["filename"]),
-        status=str(file["status"]),
-        additions=int(file["additions"]),
-        deletions=int(file["deletions"]),
-        before=str(file.get("previous_filename") or ""),
-    )
 
 
 def _check_body(check: ForgeCheck) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from tasks.adapters.github import GitHubForge
 from tasks.adapters.github_access import Access, access_of, connected
 from tasks.core.forge.words import (
     Annotation,
-    ChangedFile,
     Conclusion,
     DeploymentState,
     ForgeCheck,
@@ -232,17 +231,14 @@ def test_a_deployment_is_one_with_all_its_states(github: Hub) -> None:
     assert [made["state"] for made in github.deployment_statuses[1]] == ["success", "in_progress"]
 
 
-def test_all_files_of_a_pull_request_are_told(github: Hub) -> None:
-    """Three hundred files come over three pages, a rename with its old path."""
-    github.files += [
-        {"filename": f"f{number}", "status": "added", "additions": 1, "deletions": 0} for number in range(299)
-    ]
-    github.files.append(
-        {"filename": "new é.py", "status": "renamed", "additions": 0, "deletions": 0, "previous_filename": "old.py"}
-    )
-    found = told(github, lambda forge: forge.changed_files(ORIGIN))
-    assert len(found) == 300
-    assert found[-1] == ChangedFile(path="new é.py", status="renamed", additions=0, deletions=0, before="old.py")
+def test_our_comment_is_found_on_the_last_page(github: Hub) -> None:
+    """Behind three hundred comments of others ours is edited, and no second one is made."""
+    told(github, lambda forge: forge.write_comment(ORIGIN, "report one", name="pr"))
+    github.comments[:0] = [{**github.comments[0], "id": 1000 + number, "body": "nice"} for number in range(300)]
+    told(github, lambda forge: forge.write_comment(ORIGIN, "report two", name="pr"))
+
+    assert len(github.comments) == 301
+    assert github.comments[-1]["body"].endswith("report two")
 
 
 @pytest.fixture(scope="module")

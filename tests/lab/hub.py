@@ -60,7 +60,6 @@ class Hub:
     members: dict[tuple[str, str], str] = field(default_factory=dict)
     deployments: list[dict[str, Any]] = field(default_factory=list)
     deployment_statuses: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
-    files: list[dict[str, Any]] = field(default_factory=list)
     sarifs: list[dict[str, Any]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -211,11 +210,6 @@ def _make_state(hub: Hub, parts: Mapping[str, str], query: Mapping[str, str], bo
     return 201, made
 
 
-def _files(hub: Hub, parts: Mapping[str, str], query: Mapping[str, str], body: Any) -> Answer:
-    schema = answer_schema("/repos/{owner}/{repo}/pulls/{pull_number}/files", "get", 200)["items"]
-    return 200, [filled(schema, **file) for file in _page(hub, hub.files, query)]
-
-
 def _upload(hub: Hub, parts: Mapping[str, str], query: Mapping[str, str], body: Any) -> Answer:
     hub.sarifs.append(body)
     return 202, {"id": "47177e22-5596-11eb-80a1-c1e54ef945c6", "url": f"{_HOST}/x"}
@@ -244,7 +238,6 @@ _ROUTES: Mapping[tuple[str, str], Callable[[Hub, Mapping[str, str], Mapping[str,
     ("POST", "/repos/{owner}/{repo}/deployments"): _make_deployment,
     ("GET", "/repos/{owner}/{repo}/deployments/{deployment_id}/statuses"): _states,
     ("POST", "/repos/{owner}/{repo}/deployments/{deployment_id}/statuses"): _make_state,
-    ("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/files"): _files,
     ("POST", "/repos/{owner}/{repo}/code-scanning/sarifs"): _upload,
     ("GET", "/repos/{owner}/{repo}/code-scanning/sarifs/{sarif_id}"): _processed,
 }

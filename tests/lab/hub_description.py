@@ -39,7 +39,6 @@ PATHS = (
     f"{_REPOSITORY}/issues/comments/{{comment_id}}",
     f"{_REPOSITORY}/deployments",
     f"{_REPOSITORY}/deployments/{{deployment_id}}/statuses",
-    f"{_REPOSITORY}/pulls/{{pull_number}}/files",
     f"{_REPOSITORY}/code-scanning/sarifs",
     f"{_REPOSITORY}/code-scanning/sarifs/{{sarif_id}}",
 )

@@ -74,17 +74,6 @@ class ForgeDeployment:
     is_production: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class ChangedFile:
-    """A file of a pull request as the forge tells it; `before` is its old path where it was renamed."""
-
-    path: str
-    status: str
-    additions: int
-    deletions: int
-    before: str = ""
-
-
 class ForgeRefused(Exception):
     """The forge will not do it, however often it is asked; the text is one line with what to do."""
 
@@ -119,10 +108,6 @@ class Forge(Protocol):
 
     async def write_deployment(self, origin: Origin, deployment: ForgeDeployment) -> None:
         """Tell how far a change of an environment has come."""
-        ...
-
-    async def changed_files(self, origin: Origin) -> tuple[ChangedFile, ...]:
-        """The files of the pull request, at most as many as the forge tells."""
         ...
 
     async def is_in_team(self, login: str, team: str) -> bool:
