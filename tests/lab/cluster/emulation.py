@@ -22,14 +22,14 @@ _MASK = b"\xff" * 7 + b"\x00" + b"\xff" * 8 + b"\xfe\xff\xff\xff"
 def make(places: Places) -> None:
     if architecture() == "arm64" or is_registered():
         return
-    if not (BINFMT / "register").exists():
+    mark = places.home / "emulation.json"
+    is_mounted = (BINFMT / "register").exists()
+    mark.write_text(json.dumps({"mounted": not is_mounted}))
+    if not is_mounted:
         run("mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT)
-        (places.home / "binfmt.json").write_text(json.dumps({"mounted": str(BINFMT)}))
-    if is_registered():
-        return
-    # F: the kernel opens qemu now, so that it is found from inside any container.
-    entry = f":{NAME}:M::{escaped(_MAGIC)}:{escaped(_MASK)}:{INTERPRETER}:F"
-    (BINFMT / "register").write_text(entry)
+    if not is_registered():
+        # F: the kernel opens qemu now, so that it is found from inside any container.
+        (BINFMT / "register").write_text(f":{NAME}:M::{escaped(_MAGIC)}:{escaped(_MASK)}:{INTERPRETER}:F")
 
 
 def escaped(content: bytes) -> str:
@@ -47,9 +47,12 @@ def flags(entry: str) -> str:
 
 
 def remove(places: Places) -> None:
+    """Take back what `make` of this lab has done, and only that."""
+    mark = places.home / "emulation.json"
+    if not mark.exists():
+        return
     if (BINFMT / NAME).exists():
         (BINFMT / NAME).write_text("-1")
-    mark = places.home / "binfmt.json"
-    if mark.exists():
+    if json.loads(mark.read_text())["mounted"] and (BINFMT / "register").exists():
         run("umount", "--lazy", BINFMT)
-        mark.unlink()
+    mark.unlink()

@@ -40,6 +40,9 @@ def up() -> Places:
         raise LabMissingError(reason)
     own.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     with locked(own.home / "lock"):
+        if not own.run.exists():
+            # The last cluster's, kept until a new one begins.
+            shutil.rmtree(own.pod_logs, ignore_errors=True)
         for name, step in steps(own):
             with told(name):
                 step()

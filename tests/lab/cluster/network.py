@@ -54,7 +54,8 @@ def own_rules() -> list[tuple[str, list[str]]]:
 
 
 def has_bridge() -> bool:
-    return Path("/sys/class/net", BRIDGE).exists()
+    # Not /sys/class/net: that shows the network of whoever mounted it.
+    return succeeds("ip", "link", "show", "dev", BRIDGE)
 
 
 def refuse_a_taken_network() -> None:

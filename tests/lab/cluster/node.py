@@ -1,7 +1,7 @@
 """The node: a containerd of its own with CRI, the kubelet and kube-proxy.
 
 It promises a node that is Ready and keeps all it has under the lab's folder. What these programs insist on keeping
-elsewhere (/var/lib/kubelet, /var/log/containers, /run/containerd) is cleared away by `leftovers`.
+elsewhere (/var/lib/cni, /run/containerd) is cleared away by `leftovers`.
 """
 
 import json
@@ -70,6 +70,8 @@ bin_dir = "/usr/lib/cni"
 conf_dir = "{places.run / "cni"}"
 [{cri}.containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
+[{cri}.containerd.runtimes.runc.options]
+Root = "{places.sockets / "runc"}"
 """
 
 
