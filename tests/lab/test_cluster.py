@@ -5,12 +5,15 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.lab.cluster.facts import Cluster, Gateway
 from tests.lab.cluster_objects import autoscaler, claim, ingress, pod, route, server, together
+from tests.lab.engine import run
 
 pytest_plugins = ["tests.lab.pytest_cluster"]
 
@@ -139,3 +142,101 @@ def test_the_router_counts_requests_per_service(cluster: Cluster, gateway: Gatew
     apply(cluster, namespace, json.dumps(route(host, parent, {"stable": 1})))
     until(lambda: answers(gateway, host, 1) == {"stable": 1})
     until(lambda: f"{namespace}-stable" in httpx.get(gateway.metrics).text, seconds=10.0)
+
+
+def test_one_build_serves_both_architectures(
+    cluster: Cluster, registry_address: str, namespace: str, tmp_path: Path
+) -> None:
+    """buildx pushes one image for amd64 and arm64, and the arm64 one runs on the cluster and says what it is."""
+    if not cluster.builder:
+        pytest.skip("a builder for two architectures is only known of the lab")
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM {cluster.images.python}\n"
+        # Nobody has built this before.
+        f"RUN echo {namespace} >/name\n"
+        "RUN python3 -c 'import platform; print(platform.machine())' >/machine\n"
+        'CMD ["cat", "/machine"]\n'
+    )
+    repository, told = "towpath-test/machine", tmp_path / "metadata.json"
+    image = f"{registry_address}/{repository}"
+    cache = f"type=registry,ref={image}:cache"
+    run(
+        "docker",
+        *("buildx", "build", "--platform=linux/amd64,linux/arm64", "--push", f"--tag={image}:{namespace}"),
+        *(f"--cache-to={cache},mode=max", f"--cache-from={cache}", "--provenance=mode=max", "--sbom=false"),
+        f"--metadata-file={told}",
+        tmp_path,
+        environment=cluster.builder,
+    )
+    index = read_index(registry_address, repository, json.loads(told.read_text())["containerimage.digest"])
+    built = {held["platform"]["architecture"]: held["digest"] for held in index["manifests"]}
+    assert {"amd64", "arm64"} <= set(built)
+    pods = [pod(name, f"{image}@{built[name]}", ["cat", "/machine"]) for name in ("amd64", "arm64")]
+    apply(cluster, namespace, together(*pods))
+    assert output(cluster, namespace, "amd64") == "x86_64"
+    assert output(cluster, namespace, "arm64") == "aarch64"
+
+
+def read_index(registry: str, repository: str, digest: str) -> Any:
+    kind = "application/vnd.oci.image.index.v1+json"
+    found = httpx.get(f"http://{registry}/v2/{repository}/manifests/{digest}", headers={"Accept": kind})
+    return found.raise_for_status().json()
+
+
+@pytest.mark.parametrize("architecture", ["amd64", "arm64"])
+def test_a_base_image_answers_on_both_architectures(
+    cluster: Cluster, registry_address: str, namespace: str, architecture: str
+) -> None:
+    """Node's base image is one name for both, and each of them runs."""
+    repository, tag = cluster.images.node.removeprefix(f"{registry_address}/").split(":")
+    index = read_index(registry_address, repository, tag)
+    (digest,) = (held["digest"] for held in index["manifests"] if held["platform"]["architecture"] == architecture)
+    command = ["node", "-p", "process.arch + ' ' + process.versions.node.split('.')[0]"]
+    apply(cluster, namespace, json.dumps(pod("asking", f"{registry_address}/{repository}@{digest}", command)))
+    assert output(cluster, namespace, "asking") == {"amd64": "x64 22", "arm64": "arm64 22"}[architecture]
+
+
+def test_the_database_and_the_cache_serve(cluster: Cluster, namespace: str) -> None:
+    """PostgreSQL makes the database it is told to, Redis takes commands, both as plain users on read-only roots."""
+    plain = {
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        "runAsUser": 999,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    database = {
+        "name": "database",
+        "image": cluster.images.postgres,
+        "securityContext": plain,
+        "env": [
+            {"name": name, "value": value}
+            for name, value in (
+                ("POSTGRES_USER", "shop"),
+                ("POSTGRES_PASSWORD", "secret"),
+                ("POSTGRES_DB", "shop"),
+                ("PGDATA", "/var/lib/postgresql/data/pgdata"),
+            )
+        ],
+        "volumeMounts": [
+            {"name": name, "mountPath": path}
+            for name, path in (("data", "/var/lib/postgresql/data"), ("run", "/var/run/postgresql"), ("tmp", "/tmp"))
+        ],
+        "readinessProbe": {"exec": {"command": ["pg_isready", "-q", "-h", "127.0.0.1"]}, "periodSeconds": 1},
+    }
+    cache = {
+        "name": "cache",
+        "image": cluster.images.redis,
+        "securityContext": plain,
+        "volumeMounts": [{"name": "cache", "mountPath": "/data"}],
+        "readinessProbe": {"exec": {"command": ["redis-cli", "ping"]}, "periodSeconds": 1},
+    }
+    volumes: list[dict[str, Any]] = [{"name": name, "emptyDir": {}} for name in ("data", "run", "tmp", "cache")]
+    both = pod("stores", "", [], volumes=volumes, containers=[database, cache], securityContext={"fsGroup": 999})
+    apply(cluster, namespace, json.dumps(both))
+    cluster.run("-n", namespace, "wait", "--for=condition=Ready", "pod/stores", f"--timeout={_SECONDS:.0f}s")
+    within = ("-n", namespace, "exec", "stores", "-c")
+    asked = ("env", "PGPASSWORD=secret", "psql", "-h", "127.0.0.1", "-U", "shop", "-Atc", "select current_database()")
+    assert cluster.run(*within, "database", "--", *asked).strip() == "shop"
+    assert cluster.run(*within, "cache", "--", "redis-cli", "set", "word", "held").strip() == "OK"
+    assert cluster.run(*within, "cache", "--", "redis-cli", "get", "word").strip() == "held"
