@@ -203,6 +203,7 @@ def test_a_small_slowdown_is_let_through_and_a_gain_is_named() -> None:
         (("a.py::test_b", "c.py"), ("a.py::*",), 1.0, Verdict.FAILED, "measures: c.py"),
         (("a.py::test_b",), (), 1.3, Verdict.FAILED, "1 of 1 slower: b by"),
         (("a.py::test_b",), ("a.py::*",), 1.0, Verdict.PASSED, "none of 1"),
+        (("a.py", "b.bench.ts"), ("a.py::*", "b.bench.ts > *"), 1.0, Verdict.PASSED, "none of 1"),
         ((), (), 1.0, Verdict.PASSED, "none of 1"),
     ],
 )
@@ -217,6 +218,15 @@ def test_benchmarks_that_are_gone(
     assert result.verdict is verdict
     assert words in result.reason
     assert verdict is Verdict.PASSED or "pull_requests.benchmarks.retired" in result.remedy
+
+
+def test_a_run_that_was_cut_short() -> None:
+    """Where time ran out before enough pairs were done, it is the time that is to be raised."""
+    comparisons = compare({"b": [(1.0, 1.3 + number / 1000) for number in range(3)]}, SETTINGS)
+    result = judge_benchmarks(comparisons, SETTINGS, is_cut_short=True, check_id="x")
+
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "raise pull_requests.benchmarks.timeout_seconds" in result.remedy
 
 
 def test_suites_share_the_error_rate() -> None:

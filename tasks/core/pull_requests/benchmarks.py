@@ -29,7 +29,7 @@ def judge_benchmarks(
         outcome = Outcome(Verdict.ERROR, f"the head's benchmarks do not run: {why}", remedy="make them run again")
     elif why:
         outcome = _undecided(f"the base's benchmarks do not run: {why}", settings)
-    elif missing := [name for name in only_base if not any(fnmatchcase(name, each) for each in settings.retired)]:
+    elif missing := [name for name in only_base if not _is_retired(name, settings)]:
         outcome = _missing(missing, found)
     else:
         outcome = _outcome(found, settings, is_cut_short=is_cut_short, is_retired=bool(only_base))
@@ -39,11 +39,18 @@ def judge_benchmarks(
     return result.model_copy(update={"measures": measures, "suites": {key: said for key, said in told.items() if said}})
 
 
-def _undecided(reason: str, settings: BenchmarkSettings) -> Outcome:
-    remedy = "run it again on a quieter machine, or raise pull_requests.benchmarks.pairs"
+def _undecided(reason: str, settings: BenchmarkSettings, *, is_cut_short: bool = False) -> Outcome:
+    which = "timeout_seconds, which ended it before all pairs were done" if is_cut_short else "pairs"
+    remedy = f"run it again on a quieter machine, or raise pull_requests.benchmarks.{which}"
     if settings.inconclusive_blocks:
         return Outcome(Verdict.ERROR, f"inconclusive: {reason}", remedy=remedy)
     return Outcome(Verdict.INCONCLUSIVE, reason, remedy=remedy)
+
+
+def _is_retired(name: str, settings: BenchmarkSettings) -> bool:
+    """A benchmark; or a whole file, which a pattern of all that is in it means too."""
+    meant = (name, f"{name}::", f"{name} > ")
+    return any(fnmatchcase(each, pattern) for each in meant for pattern in settings.retired)
 
 
 def _missing(names: list[str], found: tuple[Comparison, ...]) -> Outcome:
@@ -66,12 +73,12 @@ def _outcome(
         return Outcome(Verdict.PASSED, "the base's benchmarks are retired, and gone")
     if not found:
         reason = "time ran out before one pair was done" if is_cut_short else "no benchmark is on both sides"
-        return _undecided(reason, settings)
+        return _undecided(reason, settings, is_cut_short=is_cut_short)
     if unknown:
         reason = (
             f"{len(unknown)} of {len(found)} may be {settings.threshold_percent:g} % slower or not: {_listed(unknown)}"
         )
-        return _undecided(reason, settings)
+        return _undecided(reason, settings, is_cut_short=is_cut_short)
     faster = [each for each in found if each.speed is Speed.FASTER]
     also = f", {len(faster)} faster" if faster else ""
     return Outcome(Verdict.PASSED, f"none of {len(found)} is {settings.threshold_percent:g} % slower{also}")
