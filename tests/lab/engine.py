@@ -113,7 +113,9 @@ def down(*, purge: bool = False) -> None:
         stop(lab.home / f"{name}.pid", name)
     shutil.rmtree(lab.sockets, ignore_errors=True)
     if purge:
-        remove_tree(lab.home)
+        # The cluster's folder is its own to remove: it may run.
+        for entry in (entry for entry in lab.home.glob("*") if entry.name != "cluster"):
+            remove_tree(entry) if entry.is_dir() else entry.unlink()
 
 
 @contextmanager

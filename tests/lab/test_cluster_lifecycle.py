@@ -7,14 +7,15 @@ so it may be killed and taken down while others work.
 import hashlib
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.lab.apart import Apart, apart
 from tests.lab.cluster.daemons import process
 from tests.lab.cluster.facts import Cluster
 from tests.lab.cluster.lifecycle import DAEMONS
@@ -22,33 +23,22 @@ from tests.lab.cluster.places import CONTEXT, Places, places
 
 pytest_plugins = ["tests.lab.pytest_cluster"]
 
-_ROOT = Path(__file__).parents[2]
-_SECONDS = 300.0
 SHARED = ("programs", "registry", "registry.json", "layers")
 
 
 class Spare:
     """A lab apart from the one that others use."""
 
-    def __init__(self, home: Path, first: Places) -> None:
+    def __init__(self, home: Path, first: Places, own: Apart) -> None:
         self.places = Places(home)
         self.places.home.mkdir(parents=True)
         for name in SHARED:
             (self.places.home / name).symlink_to(first.home / name)
         (home / "docker-config").symlink_to(first.lab / "docker-config")
-        apart = ["unshare", "--net", "--mount", "--propagation", "private"]
-        # Says so when the namespaces are there, then holds them.
-        self.holder = subprocess.Popen([*apart, "sh", "-c", "echo; exec cat"], stdin=-1, stdout=-1, text=True)
-        assert self.holder.stdout
-        self.holder.stdout.readline()
-        self.run("ip", "link", "set", "lo", "up")
+        self._apart = own
 
     def run(self, *argv: str) -> str:
-        inside = ["nsenter", f"--target={self.holder.pid}", "--net", "--mount", f"--wdns={_ROOT}", *argv]
-        environment = {**os.environ, "TOWPATH_LAB": str(self.places.lab)}
-        done = subprocess.run(inside, env=environment, capture_output=True, text=True, timeout=_SECONDS)
-        assert done.returncode == 0, f"{' '.join(argv)}: {done.stdout[-500:]} {done.stderr[-1000:]}"
-        return done.stdout
+        return self._apart.run(*argv, environment={"TOWPATH_LAB": str(self.places.lab)})
 
     def lab(self, *words: str) -> None:
         self.run(sys.executable, "-m", "tests.lab.cluster", *words)
@@ -66,19 +56,17 @@ class Spare:
             assert time.monotonic() < deadline
             time.sleep(0.01)
 
-    def close(self) -> None:
-        self.lab("down", "--purge")
-        self.holder.kill()
-        self.holder.communicate()
-
 
 @pytest.fixture
 def spare(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spare]:
     if cluster.context != CONTEXT:
         pytest.skip("the cluster of these tests is the user's own, which is not ours to kill")
-    lab = Spare(tmp_path_factory.mktemp("spare"), places())
-    yield lab
-    lab.close()
+    with apart() as own:
+        lab = Spare(tmp_path_factory.mktemp("spare"), places(), own)
+        try:
+            yield lab
+        finally:
+            lab.lab("down", "--purge")
 
 
 def traces(lab: Spare) -> list[str]:
@@ -108,8 +96,9 @@ def is_of(file: Path, own: Places) -> bool:
 
 
 def test_a_second_lab_is_repaired_and_leaves_nothing(spare: Spare) -> None:
-    """After kill -9 `up` mends the cluster with all it held; after kill -9 of everything `down` leaves no trace."""
-    spare.lab("up")
+    """Two `up` at once make one cluster, one after kill -9 mends it; `down` after kill -9 of all leaves no trace."""
+    with ThreadPoolExecutor() as sessions:
+        list(sessions.map(spare.lab, ["up", "up"]))
     spare.kubectl("create", "configmap", "kept", "--from-literal=word=held")
     before = spare.kubectl("-n", "kube-system", "get", "pods", "-l", "app=coredns", "-o", "name")
     assert any("link towpath0" in trace for trace in traces(spare))

@@ -3,6 +3,7 @@
 import sys
 import time
 
+from tests.lab.cluster.facts import of_lab
 from tests.lab.cluster.lifecycle import down, is_up, up
 from tests.lab.cluster.places import places
 from tests.lab.engine import LabMissingError, say
@@ -12,9 +13,10 @@ def main(arguments: list[str]) -> int:
     match arguments:
         case ["up"]:
             began = time.monotonic()
-            up()
-            for name, value in exports().items():
-                sys.stdout.write(f"export {name}={value}\n")
+            cluster = of_lab(up())
+            for name, value in cluster.environment.items():
+                sys.stdout.write(f"export {name}={value if name != 'PATH' else f'{cluster.kubectl.parent}:$PATH'}\n")
+            say(f"registry {cluster.registry}, gateway {cluster.gateway.address if cluster.gateway else 'none'}")
             say(f"cluster up in {time.monotonic() - began:.1f} s")
         case ["down"]:
             down()
@@ -28,10 +30,6 @@ def main(arguments: list[str]) -> int:
             sys.stderr.write("usage: python -m tests.lab.cluster up | down [--purge] | status\n")
             return 2
     return 0
-
-
-def exports() -> dict[str, str]:
-    return {"KUBECONFIG": str(places().kubeconfig)}
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from tests.lab.cluster.programs import (
     METRICS_SERVER,
     PAUSE,
     STORAGE,
-    Program,
     architecture,
     built,
     kubectl,
@@ -32,27 +31,18 @@ READY_SECONDS = 120
 
 
 def push_images(places: Places) -> None:
-    push_built(places, PAUSE, "pause:1")
-    for program in (COREDNS, STORAGE, METRICS_SERVER):
-        push_built(places, program, image_name(program))
-
-
-def push_built(places: Places, program: Program, name: str) -> None:
-    if not has_image(places, name):
-        push_program(places, name, built(places, program), program.name, architecture())
-
-
-def image_name(program: Program) -> str:
-    return f"{program.name}:{program.key}"
+    for program in (PAUSE, COREDNS, STORAGE, METRICS_SERVER):
+        if not has_image(places, program.image):
+            push_program(places, program.image, built(places, program), program.name, architecture())
 
 
 def apply(places: Places) -> None:
     kinds = module_folder(GATEWAY_API) / "config" / "crd" / "standard"
     kubectl(places, "apply", "--server-side", "--force-conflicts", "-f", str(kinds))
     values = {
-        "coredns": places.image(image_name(COREDNS)),
-        "storage": places.image(image_name(STORAGE)),
-        "metrics": places.image(image_name(METRICS_SERVER)),
+        "coredns": places.image(COREDNS.image),
+        "storage": places.image(STORAGE.image),
+        "metrics": places.image(METRICS_SERVER.image),
         "python": places.image("python:bookworm"),
         "volumes": str(places.run / "volumes"),
         "dns_address": DNS_SERVICE,

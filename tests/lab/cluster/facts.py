@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.lab.cluster.builder import build_environment
 from tests.lab.cluster.places import CONTEXT, NODE_ADDRESS, WEB_PORT, Places
 from tests.lab.cluster.router import METRICS
-from tests.lab.engine import LabMissingError
+from tests.lab.engine import AUTHORITIES, LabMissingError
 
 _GATEWAY = re.compile(r"(?P<namespace>[^/]+)/(?P<name>[^@]+)@(?P<address>\S+)")
 
@@ -50,18 +50,25 @@ class Cluster:
     registry: str | None
     gateway: Gateway | None
     images: BaseImages
+    # What makes `docker buildx build` build for two architectures and reach that registry; empty where it is not known.
     builder: Mapping[str, str]
+    # Of builds: the machine's authorities, where downloads go through a proxy of its own.
+    secrets: tuple[str, ...] = ()
+    # kubectl keeps what a server can do in ~/.kube, which is the user's.
+    kubectl_cache: Path | None = None
 
     @property
     def environment(self) -> dict[str, str]:
-        """What makes kubectl and every client library find this cluster, and no other, by default."""
+        """What makes kubectl, buildx and every client library find this cluster, and no other, by default."""
         path = f"{self.kubectl.parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        return {"KUBECONFIG": str(self.kubeconfig), "PATH": path, **self.builder}
+        cache = {"KUBECACHEDIR": str(self.kubectl_cache)} if self.kubectl_cache else {}
+        return {"KUBECONFIG": str(self.kubeconfig), "PATH": path, **cache, **self.builder}
 
     def run(self, *arguments: str, given: str | None = None, seconds: float = 120.0) -> str:
         """kubectl against this cluster; its words when it fails."""
         argv = [str(self.kubectl), f"--kubeconfig={self.kubeconfig}", f"--context={self.context}", *arguments]
-        done = subprocess.run(argv, input=given, capture_output=True, text=True, timeout=seconds)
+        environment = {**os.environ, **self.environment}
+        done = subprocess.run(argv, env=environment, input=given, capture_output=True, text=True, timeout=seconds)
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr.strip()}"
         return done.stdout
 
@@ -75,6 +82,8 @@ def of_lab(places: Places) -> Cluster:
         gateway=Gateway(f"{NODE_ADDRESS}:{WEB_PORT}", "lab", "towpath-gateway", "traefik", "nginx", METRICS),
         images=BaseImages(*(places.image(f"{name}:bookworm") for name in ("python", "node", "postgres", "redis"))),
         builder=build_environment(places),
+        secrets=(f"id=ca,src={AUTHORITIES}",) if AUTHORITIES.exists() else (),
+        kubectl_cache=places.home / "kubectl-cache",
     )
 
 

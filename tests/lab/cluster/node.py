@@ -13,7 +13,7 @@ from tests.lab.cluster.control_plane import answers, listens
 from tests.lab.cluster.daemons import ensure
 from tests.lab.cluster.groups import make_groups
 from tests.lab.cluster.places import BRIDGE, DNS_SERVICE, NODE_ADDRESS, NODE_NAME, POD_NETWORK, Places
-from tests.lab.cluster.programs import HYPERKUBE, built
+from tests.lab.cluster.programs import HYPERKUBE, PAUSE, built
 
 KUBELET_PORT = 10250
 PROXY_PORT = 10256
@@ -61,7 +61,7 @@ state = "{places.sockets / "containerd"}"
 [grpc]
 address = "{places.containerd}"
 [{cri}]
-sandbox_image = "{places.image("pause:1")}"
+sandbox_image = "{places.image(PAUSE.image)}"
 # Where CAP_SYS_RESOURCE is missing no process may lower its score, and without this no pod would start.
 restrict_oom_score_adj = true
 netns_mounts_under_state_dir = true

@@ -23,6 +23,7 @@ _LINK_KUBERNETES = (
     f"-X {_VERSION}.gitVersion=v{KUBERNETES} -X {_VERSION}.gitMajor={KUBERNETES.split('.')[0]} "
     f"-X {_VERSION}.gitMinor={KUBERNETES.split('.')[1]}"
 )
+KEPT_VERSIONS = 3
 # Debian packages, each with a file that shows it is there.
 PACKAGES = {
     "containerd": "/usr/bin/containerd",
@@ -47,6 +48,11 @@ class Program:
     package: str
     folder: str = ""
     link: str = ""
+
+    @property
+    def image(self) -> str:
+        """The name of the image that holds it, in the lab's registry."""
+        return f"{self.name}:{self.key}"
 
     @property
     def key(self) -> str:
@@ -103,9 +109,13 @@ def build(places: Places, program: Program, target: Path) -> None:
         run("go", "install", *flags, program.package, environment=static)
     (fresh / program.name).replace(target)
     shutil.rmtree(fresh)
-    for older in places.programs.glob(f"{program.name}-*"):
-        if older != target and len(older.name) == len(target.name):
-            older.unlink()
+    # Another worktree may use another version of this lab: the last few are kept.
+    for older in sorted(versions(places, program), key=lambda file: file.stat().st_mtime)[:-KEPT_VERSIONS]:
+        older.unlink()
+
+
+def versions(places: Places, program: Program) -> list[Path]:
+    return [file for file in places.programs.glob(f"{program.name}-*") if len(file.stem) == len(program.name) + 13]
 
 
 def module_folder(module: str) -> Path:

@@ -1,4 +1,4 @@
-// Command coredns is CoreDNS with the few plugins a cluster of one node needs.
+// Command coredns is CoreDNS with the few plugins that a cluster of one node needs.
 package main
 
 import (
@@ -6,6 +6,7 @@ import (
 	"github.com/coredns/coredns/coremain"
 	_ "github.com/coredns/coredns/plugin/cache"
 	_ "github.com/coredns/coredns/plugin/errors"
+	_ "github.com/coredns/coredns/plugin/forward"
 	_ "github.com/coredns/coredns/plugin/health"
 	_ "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/ready"
@@ -13,7 +14,7 @@ import (
 
 func init() {
 	// The order of a request's way through them.
-	dnsserver.Directives = []string{"health", "ready", "errors", "cache", "kubernetes"}
+	dnsserver.Directives = []string{"health", "ready", "errors", "cache", "kubernetes", "forward"}
 }
 
 func main() {
