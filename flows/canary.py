@@ -28,6 +28,7 @@ from tasks.delivery.change import open_change
 from tasks.delivery.migrating import back_up, migrate_beside
 from tasks.delivery.releasing import build_release, check_staging
 from tasks.delivery.request import DeliveryRequest, named
+from tasks.delivery.rolling import surround
 from tasks.delivery.starting import change_of, must_stand_beside, open_delivery
 from tasks.naming import run_name
 from tasks.retrying import PermanentError, TemporaryError
@@ -78,6 +79,7 @@ async def canary(
             return refused(reason)
         run = begin_canary(change)
         try:
+            await surround(change)
             await back_up(change)
             await migrate_beside(change)
             await put_canary(run)

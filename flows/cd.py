@@ -20,7 +20,7 @@ from tasks.delivery.migrating import back_up, migrate
 from tasks.delivery.recording import conclude_failed, conclude_released
 from tasks.delivery.releasing import build_release, check_gates
 from tasks.delivery.request import DeliveryRequest, named
-from tasks.delivery.rolling import make_stable, put_beside, shift_traffic
+from tasks.delivery.rolling import make_stable, put_beside, shift_traffic, surround
 from tasks.delivery.starting import change_of, open_delivery
 from tasks.delivery.verifying import check_health, run_target_tests
 from tasks.naming import run_name
@@ -70,6 +70,7 @@ async def cd(
         except (PermanentError, TemporaryError) as reason:
             return refused(reason)
         try:
+            await surround(change)
             await back_up(change)
             await migrate(change)
             await put_beside(change)

@@ -21,7 +21,7 @@ from tasks.delivery.permission import ask_for_permission
 from tasks.delivery.recording import conclude_failed, conclude_released, notify
 from tasks.delivery.releasing import build_release, check_staging
 from tasks.delivery.request import DeliveryRequest, named
-from tasks.delivery.rolling import make_stable, put_beside, shift_traffic
+from tasks.delivery.rolling import make_stable, put_beside, shift_traffic, surround
 from tasks.delivery.starting import change_of, open_delivery, tag_of
 from tasks.delivery.verifying import check_health, verify
 from tasks.naming import run_name
@@ -76,6 +76,7 @@ async def production(
         except (PermanentError, TemporaryError) as reason:
             return refused(reason)
         try:
+            await surround(change)
             await back_up(change)
             await migrate(change)
             await put_beside(change)

@@ -16,7 +16,7 @@ from tasks.delivery.change import open_change
 from tasks.delivery.going_back import find_recorded, prepare_schema
 from tasks.delivery.recording import conclude_failed, conclude_released
 from tasks.delivery.request import named
-from tasks.delivery.rolling import make_stable, put_beside, shift_traffic
+from tasks.delivery.rolling import make_stable, put_beside, shift_traffic, surround
 from tasks.delivery.verifying import check_health
 from tasks.naming import run_name
 from tasks.opening import open_run
@@ -51,6 +51,7 @@ async def rollback(
             return refused(reason)
         try:
             await prepare_schema(change)
+            await surround(change)
             await put_beside(change)
             await shift_traffic(change)
             await check_health(change)

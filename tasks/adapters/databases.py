@@ -5,6 +5,7 @@ time, with a deadline, their output kept. An SQLite database is backed up and re
 use it. A backup that could not be read back was not made.
 """
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from tasks.adapters.grounds import Ground
 from tasks.adapters.locks import wait_for_lock
 from tasks.adapters.process import Command, Ending, run
 from tasks.adapters.withheld import SecretMissing, with_secrets
+from tasks.core.database import DatabaseTrouble
 from tasks.core.delivery import DeliverySettings
 from tasks.core.delivery_settings import DatabaseSettings
 from tasks.core.placeholders import filled_values, filled_words
@@ -28,12 +30,8 @@ _SQLITE = "sqlite:///"
 _BEFORE_RESTORE = "-before-restore-"
 
 
-class DatabaseTrouble(Exception):
-    """The database could not be asked, migrated, backed up or restored; the text says what and what to do."""
-
-
 @dataclass(frozen=True)
-class Database:
+class LocalDatabase:
     """The database of one environment, as one release sees it."""
 
     settings: DatabaseSettings
@@ -51,8 +49,30 @@ class Database:
     def backups(self) -> Path:
         return self.ground.folder / "backups"
 
+    async def schema_revision(self, *, log: Path) -> str:
+        return await schema_revision(self, log=log)
 
-def database_of(delivery: DeliverySettings, release: Release, ground: Ground) -> Database | None:
+    async def migrate(self, *, log: Path) -> None:
+        await migrate(self, log=log)
+
+    async def downgrade(self, revision: str, *, log: Path) -> None:
+        await downgrade(self, revision, log=log)
+
+    async def back_up(self, *, name: str, log: Path) -> str:
+        del log
+        copy = await asyncio.to_thread(back_up, self, name=name)
+        return str(copy) if copy else ""
+
+    async def has_same_schema(self, backup: str, *, log: Path) -> bool:
+        del log
+        return await asyncio.to_thread(has_same_schema, self, Path(backup))
+
+    async def restore(self, backup: str, *, log: Path) -> str:
+        del log
+        return str(await asyncio.to_thread(restore, self, Path(backup)))
+
+
+def local_database_of(delivery: DeliverySettings, release: Release, ground: Ground) -> LocalDatabase | None:
     """The database that the release uses in the environment; None when the target declares none."""
     if delivery.database is None:
         return None
@@ -60,10 +80,10 @@ def database_of(delivery: DeliverySettings, release: Release, ground: Ground) ->
     name = delivery.database.component
     variables = dict(delivery.components[name].environment) | dict(release.configuration.get(name, {}))
     values = {"artifact": str(folder), "data": str(ground.data)}
-    return Database(delivery.database, ground, folder / name, filled_values(variables, values))
+    return LocalDatabase(delivery.database, ground, folder / name, filled_values(variables, values))
 
 
-async def schema_revision(database: Database, *, log: Path) -> str:
+async def schema_revision(database: LocalDatabase, *, log: Path) -> str:
     """The one word on the last line that the revision command prints; empty for a database without a schema."""
     said = await _command(database, database.settings.revision, log=log, what="tell its revision")
     last = (said.splitlines() or [""])[-1].strip()
@@ -72,21 +92,21 @@ async def schema_revision(database: Database, *, log: Path) -> str:
     return last
 
 
-async def migrate(database: Database, *, log: Path) -> None:
+async def migrate(database: LocalDatabase, *, log: Path) -> None:
     """Bring the schema to the release's revision. One at a time for each environment. Raises DatabaseTrouble."""
     database.ground.data.mkdir(parents=True, exist_ok=True)
     async with wait_for_lock(database.ground.folder / "migration.lock"):
         await _command(database, database.settings.migrate, log=log, what="be migrated")
 
 
-async def downgrade(database: Database, revision: str, *, log: Path) -> None:
+async def downgrade(database: LocalDatabase, revision: str, *, log: Path) -> None:
     if not database.settings.downgrade:
         raise DatabaseTrouble("the target declares its migrations reversible and names no downgrade command")
     async with wait_for_lock(database.ground.folder / "migration.lock"):
         await _command(database, (*database.settings.downgrade, revision), log=log, what=f"go back to {revision}")
 
 
-async def _command(database: Database, words: tuple[str, ...], *, log: Path, what: str) -> str:
+async def _command(database: LocalDatabase, words: tuple[str, ...], *, log: Path, what: str) -> str:
     values = {"artifact": str(database.folder.parent), "data": str(database.ground.data)}
     output = log.with_suffix(".out")
     done = await run(
@@ -106,14 +126,14 @@ async def _command(database: Database, words: tuple[str, ...], *, log: Path, wha
     return output.read_text("utf-8", "replace")
 
 
-def _variables(database: Database) -> dict[str, str]:
+def _variables(database: LocalDatabase) -> dict[str, str]:
     try:
         return with_secrets(database.variables, database.ground.folder)
     except SecretMissing as missing:
         raise DatabaseTrouble(str(missing)) from missing
 
 
-def back_up(database: Database, *, name: str) -> Path | None:
+def back_up(database: LocalDatabase, *, name: str) -> Path | None:
     """A whole copy, read back once; None when there is no database yet. Raises DatabaseTrouble."""
     file = database.file
     if file is None:
@@ -134,7 +154,7 @@ def back_up(database: Database, *, name: str) -> Path | None:
     return copy
 
 
-def restore(database: Database, backup: Path) -> Path:
+def restore(database: LocalDatabase, backup: Path) -> Path:
     """Put a backup back into the live database; returns where what was there before has been kept."""
     file = database.file
     assert file is not None, "only what was backed up is restored"
@@ -147,7 +167,7 @@ def restore(database: Database, backup: Path) -> Path:
     return kept
 
 
-def has_same_schema(database: Database, backup: Path) -> bool:
+def has_same_schema(database: LocalDatabase, backup: Path) -> bool:
     """Whether the live database has the tables, columns and indexes of its backup."""
     return database.file is not None and _definitions(database.file) == _definitions(backup)
 
@@ -178,7 +198,7 @@ def _tables(opened: sqlite3.Connection) -> set[str]:
     return {str(row[0]) for row in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
-def _forget_old(database: Database) -> None:
+def _forget_old(database: LocalDatabase) -> None:
     # NOTE: what a restore has replaced may be the only copy of what people wrote: a person deletes that.
     backups = [path for path in database.backups.glob("*.db") if _BEFORE_RESTORE not in path.name]
     files = sorted(backups, key=lambda path: path.stat().st_mtime, reverse=True)

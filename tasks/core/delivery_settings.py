@@ -119,6 +119,10 @@ class DatabaseSettings(Section):
         description="compatible: older releases run on newer schemas; reversible: downgrade undoes them",
     )
     timeout_seconds: Seconds = Field(300.0, description="seconds each of these commands may take")
+    backup_job: str = Field(
+        "", description="kubernetes: CronJob that backs up to $BACKUP, proves it by a restore and says so: proved ..."
+    )
+    restore_job: str = Field("", description="kubernetes: suspended CronJob that puts the backup $BACKUP back")
     kept_backups: Annotated[int, Field(ge=1, le=1000)] = Field(5, description="backups kept per environment")
 
 

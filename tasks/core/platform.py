@@ -82,6 +82,13 @@ class EnvironmentStatus:
 class Platform(Protocol):
     """One platform, for all its environments. Every method may raise PlatformTrouble."""
 
+    @property
+    def has_surroundings(self) -> bool:
+        """Whether a release brings more than its components: databases, configuration, accounts."""
+
+    async def surround(self, permit: Permit, release: Release) -> None:
+        """Bring what the release's components need before any of them or a migration starts; nothing gets traffic."""
+
     async def put(self, permit: Permit, release: Release, replicas: dict[str, int]) -> None:
         """Put a release beside the stable one, with no traffic. Returns when it is wanted, not when it is ready."""
 

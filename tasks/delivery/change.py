@@ -16,7 +16,6 @@ from uuid import uuid4
 
 from tasks.adapters import permits
 from tasks.adapters.daemons import birth_of
-from tasks.adapters.databases import Database, database_of
 from tasks.adapters.grounds import Ground
 from tasks.adapters.intents import beat, boot_id, forget_intent, machine_seconds, process_id, read_intent, write_intent
 from tasks.adapters.keepers import start_keepers
@@ -24,6 +23,7 @@ from tasks.adapters.permits import EnvironmentBusy, Holder
 from tasks.adapters.platforms import choosing
 from tasks.adapters.state import keep_ballast
 from tasks.core.approval import Answer
+from tasks.core.database import Database
 from tasks.core.delivery import DeliverySettings
 from tasks.core.delivery_settings import Migrations
 from tasks.core.freeze import freeze_on
@@ -77,7 +77,7 @@ class Change:
         self.steps: list[Step] = []
         self.approvals: list[Answer] = list(asked.approvals)
         self.evidence: dict[str, str] = {}
-        self.backup: Path | None = None
+        self.backup = ""
         self.schema_before: str | None = None
         self.forward: Database | None = None
         self.is_migrating = False
@@ -87,7 +87,7 @@ class Change:
 
     @property
     def database(self) -> Database | None:
-        return database_of(self.delivery, self.release, self.ground)
+        return choosing.database_of(self.delivery, self.release, self.ground)
 
     def seconds(self) -> float:
         return time.monotonic() - self._began
@@ -242,7 +242,7 @@ def promise_of_database(change: Change, migrations: Migrations | None) -> None:
         update={
             "migrations": migrations,
             "schema_before": change.schema_before or "",
-            "backup": str(change.backup or ""),
+            "backup": change.backup,
         }
     )
     write_intent(change.ground, change.intent)

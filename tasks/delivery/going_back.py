@@ -3,11 +3,11 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.adapters import databases
 from tasks.adapters.artifacts import BuildFailed, read_settings
-from tasks.adapters.databases import DatabaseTrouble
 from tasks.adapters.grounds import Ground, NameRefused
 from tasks.adapters.ledger import find_record, read_records
+from tasks.adapters.platforms.choosing import database_of
+from tasks.core.database import Database, DatabaseTrouble
 from tasks.core.delivery_settings import Migrations
 from tasks.core.platform import PlatformTrouble
 from tasks.core.records import Ending, Kind, Record, current_of
@@ -86,7 +86,7 @@ async def prepare_schema(change: Change) -> None:
     async with step(change, "schema") as saying:
         wanted = change.release.schema_revision
         try:
-            now = await databases.schema_revision(present, log=change.log_of("schema-now"))
+            now = await present.schema_revision(log=change.log_of("schema-now"))
             if refusal := why_not_on(present.settings.migrations, wanted=wanted, now=now):
                 raise NotAllowed(f"{change.release.version} cannot go back: {refusal}")
             if now != wanted and present.settings.migrations is Migrations.REVERSIBLE:
@@ -97,19 +97,19 @@ async def prepare_schema(change: Change) -> None:
         saying.text = f"schema {now}" if same else f"schema {now}, recorded {wanted}: {present.settings.migrations}"
 
 
-def _present_database(change: Change) -> databases.Database | None:
+def _present_database(change: Change) -> Database | None:
     """The database as the present release sees it; as the recorded one does where nothing else is known."""
     present: Release = change.replaced or change.release
     try:
         delivery = read_settings(change.ground.state, present.artifact)
     except BuildFailed:
         present, delivery = change.release, change.delivery
-    return databases.database_of(delivery, present, change.ground)
+    return database_of(delivery, present, change.ground)
 
 
-async def _downgrade(change: Change, present: databases.Database, *, now: str, wanted: str) -> None:
+async def _downgrade(change: Change, present: Database, *, now: str, wanted: str) -> None:
     """With a backup first, and the way forward known, should the older release not come up."""
     await back_up.fn(change)
     change.schema_before, change.forward = now, present
     promise_of_database(change, present.settings.migrations)
-    await databases.downgrade(present, wanted, log=change.log_of("downgrade"))
+    await present.downgrade(wanted, log=change.log_of("downgrade"))

@@ -5,15 +5,12 @@ migrations decides: compatible ones stay, reversible ones are undone, and for al
 the release that stays could not run on the new schema.
 """
 
-import asyncio
-
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.adapters import databases
-from tasks.adapters.databases import Database, DatabaseTrouble
 from tasks.adapters.grounds import Ground
 from tasks.adapters.ledger import read_records
+from tasks.core.database import Database, DatabaseTrouble
 from tasks.core.delivery_settings import Migrations
 from tasks.delivery.change import Change, must_be_permitted, promise_of_database, step
 from tasks.retrying import NotAllowed, PermanentError
@@ -27,10 +24,10 @@ async def back_up(change: Change) -> None:
     async with step(change, "backup") as saying:
         name = f"{change.started:%Y%m%d-%H%M%S}-before-{change.release.version}"
         try:
-            change.backup = await asyncio.to_thread(databases.back_up, database, name=name)
+            change.backup = await database.back_up(name=name, log=change.log_of("backup"))
         except DatabaseTrouble as trouble:
             raise PermanentError(str(trouble)) from trouble
-        saying.text = str(change.backup) if change.backup else "there is no database yet"
+        saying.text = change.backup or "there is no database yet"
 
 
 @task(name="migrate", task_run_name="migrate", cache_policy=NO_CACHE)
@@ -43,7 +40,7 @@ async def migrate(change: Change) -> None:
             change.schema_before = await _revision(change, database, "before")
             promise_of_database(change, database.settings.migrations)
             change.is_migrating = True
-            await databases.migrate(database, log=change.log_of("migrate"))
+            await database.migrate(log=change.log_of("migrate"))
             change.is_migrating = False
             after = await _revision(change, database, "after")
             if after == change.schema_before:
@@ -84,7 +81,7 @@ def _schema_in_staging(change: Change) -> str:
 
 
 async def _revision(change: Change, database: Database, moment: str) -> str:
-    return await databases.schema_revision(database, log=change.log_of(f"schema-{moment}"))
+    return await database.schema_revision(log=change.log_of(f"schema-{moment}"))
 
 
 async def undo_migration(change: Change) -> None:
@@ -105,13 +102,13 @@ async def _go_back(change: Change, database: Database, before: str) -> str:
         return await _mend_half_a_migration(change, database, before)
     must_be_permitted(change)
     if change.forward is not None:
-        await databases.migrate(change.forward, log=change.log_of("migrate-again"))
+        await change.forward.migrate(log=change.log_of("migrate-again"))
         return f"schema {now} -> {before}, as the release needs that stays"
     match database.settings.migrations:
         case Migrations.COMPATIBLE:
             return f"schema stays at {now}: its migrations are declared compatible with older releases"
         case Migrations.REVERSIBLE:
-            await databases.downgrade(database, before, log=change.log_of("downgrade"))
+            await database.downgrade(before, log=change.log_of("downgrade"))
             return f"schema {now} -> {before}"
         case Migrations.FORWARD:
             return await _restore(change, database, before)
@@ -119,16 +116,16 @@ async def _go_back(change: Change, database: Database, before: str) -> str:
 
 async def _mend_half_a_migration(change: Change, database: Database, before: str) -> str:
     """A migration that was cut short may have changed tables and not yet the revision."""
-    if not change.is_migrating or change.backup is None:
+    if not change.is_migrating or not change.backup:
         return f"schema {before}, nothing to undo"
-    if await asyncio.to_thread(databases.has_same_schema, database, change.backup):
+    if await database.has_same_schema(change.backup, log=change.log_of("schema-compared")):
         return f"schema {before}, nothing to undo"
     must_be_permitted(change)
     return await _restore(change, database, before)
 
 
 async def _restore(change: Change, database: Database, before: str) -> str:
-    if change.backup is None:
+    if not change.backup:
         raise DatabaseTrouble(f"the schema cannot go back to {before}: there is no backup of before")
-    kept = await asyncio.to_thread(databases.restore, database, change.backup)
+    kept = await database.restore(change.backup, log=change.log_of("restore"))
     return f"the backup was put back, schema {before}; what was written since is in {kept}"

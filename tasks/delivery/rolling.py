@@ -78,6 +78,16 @@ async def take_away(change: Change) -> None:
         saying.text = f"{stable} has all of the traffic"
 
 
+@task(name="surroundings", task_run_name="surroundings", cache_policy=NO_CACHE)
+async def surround(change: Change) -> None:
+    """What the release needs before its migrations and instances, on platforms where that is not in itself."""
+    if not change.platform.has_surroundings:
+        return
+    async with step(change, "surroundings"):
+        change.has_moved = True
+        await told_plainly(change.platform.surround(change.permit, change.release))
+
+
 @task(name="put beside", task_run_name="put beside", cache_policy=NO_CACHE)
 async def put_beside(change: Change) -> None:
     """Full size, no traffic."""

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from tests.lab.cluster import facts
-
 from tasks.adapters import permits
 from tasks.adapters.artifacts import artifact_folder
 from tasks.adapters.daemons import birth_of
@@ -24,6 +22,7 @@ from tasks.core.delivery_settings import ComponentSettings, MetricsSettings
 from tasks.core.environments import digest
 from tasks.core.platform import EnvironmentStatus, Permit, Role
 from tasks.core.release import Release
+from tests.lab.cluster import facts
 
 _T = TypeVar("_T")
 _SERVER = """
@@ -63,6 +62,7 @@ class Stage:
         self.home, self.lab, self.gateway, self.namespace = home, cluster, gateway, namespace
         self.folder = home / "delivery" / "shop" / "production"
         self.host = f"{namespace}.test"
+        self.seen: Counter[str] = Counter()
         self.permit = self.take()
         self.platform = self.another()
 
@@ -160,7 +160,14 @@ class Stage:
             text = answer.read().decode()
             found[text if answer.status == 200 else str(answer.status)] += 1
         connection.close()
+        self.seen += found
         return found
+
+    def until_seen(self, who: str, *, seconds: float = 5.0) -> None:
+        """The gateway follows a moment after it has said so."""
+        deadline = time.monotonic() + seconds
+        while not self.answers(10)[who]:
+            assert time.monotonic() < deadline, f"{who} never answered"
 
     def objects(self) -> dict[str, Any]:
         """What the namespace holds that was applied, without what a cluster writes into everything."""

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from tasks.adapters.databases import (
-    Database,
-    DatabaseTrouble,
+    LocalDatabase,
     back_up,
-    database_of,
     downgrade,
     has_same_schema,
+    local_database_of,
     migrate,
     restore,
     schema_revision,
 )
 from tasks.adapters.grounds import Ground
+from tasks.core.database import DatabaseTrouble
 from tasks.core.delivery import DeliverySettings
 from tasks.core.delivery_settings import DatabaseSettings
 from tests.core.deliveries import a_release
@@ -39,7 +39,7 @@ with sqlite3.connect(path) as base:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
+def database(tmp_path: Path) -> LocalDatabase:
     ground = Ground(tmp_path, "shop", "production")
     folder = tmp_path / "artifact"
     folder.mkdir()
@@ -53,10 +53,10 @@ def database(tmp_path: Path) -> Database:
         downgrade=(*run, "downgrade"),
         kept_backups=2,
     )
-    return Database(settings, ground, folder, {"DATABASE_URL": f"sqlite:///{ground.data}/a shop.db"})
+    return LocalDatabase(settings, ground, folder, {"DATABASE_URL": f"sqlite:///{ground.data}/a shop.db"})
 
 
-async def test_a_schema_forward_and_back(database: Database, tmp_path: Path) -> None:
+async def test_a_schema_forward_and_back(database: LocalDatabase, tmp_path: Path) -> None:
     """The revision is the last line that the command prints; migrations and downgrades change it."""
     log = tmp_path / "logs" / "schema.log"
     database.ground.data.mkdir(parents=True)
@@ -77,16 +77,16 @@ async def test_a_schema_forward_and_back(database: Database, tmp_path: Path) -> 
         ("import time; time.sleep(60)", "stopped after its 1 s"),
     ],
 )
-async def test_a_command_that_fails(database: Database, tmp_path: Path, code: str, said: str) -> None:
+async def test_a_command_that_fails(database: LocalDatabase, tmp_path: Path, code: str, said: str) -> None:
     """A command that fails, hangs or says something else is trouble with its last words, never an empty revision."""
     settings = database.settings.model_copy(update={"revision": (sys.executable, "-c", code), "timeout_seconds": 1.0})
-    broken = Database(settings, database.ground, database.folder, database.variables)
+    broken = LocalDatabase(settings, database.ground, database.folder, database.variables)
 
     with pytest.raises(DatabaseTrouble, match=said):
         await schema_revision(broken, log=tmp_path / "revision.log")
 
 
-async def test_a_backup_is_whole_and_can_be_put_back(database: Database, tmp_path: Path) -> None:
+async def test_a_backup_is_whole_and_can_be_put_back(database: LocalDatabase, tmp_path: Path) -> None:
     """A backup made while the database is in use holds what was committed, and a restore keeps what it replaces."""
     log = tmp_path / "log"
     await migrate(database, log=log)
@@ -109,12 +109,12 @@ async def test_a_backup_is_whole_and_can_be_put_back(database: Database, tmp_pat
         assert before.execute("SELECT count(*) FROM orders").fetchone() == (2,)
 
 
-def test_no_database_yet(database: Database) -> None:
+def test_no_database_yet(database: LocalDatabase) -> None:
     """Before the first migration there is nothing to back up, and that is said."""
     assert back_up(database, name="before") is None
 
 
-def test_a_database_that_is_none(database: Database) -> None:
+def test_a_database_that_is_none(database: LocalDatabase) -> None:
     """What SQLite cannot read is not backed up as if it could, and nothing is left of the attempt."""
     assert database.file is not None
     database.ground.data.mkdir(parents=True)
@@ -126,15 +126,17 @@ def test_a_database_that_is_none(database: Database) -> None:
     assert list(database.backups.glob("*.db")) == []
 
 
-def test_another_kind_of_database(database: Database) -> None:
+def test_another_kind_of_database(database: LocalDatabase) -> None:
     """A database that the local platform cannot back up is refused before anything is changed."""
-    other = Database(database.settings, database.ground, database.folder, {"DATABASE_URL": "postgresql://shop@db/shop"})
+    other = LocalDatabase(
+        database.settings, database.ground, database.folder, {"DATABASE_URL": "postgresql://shop@db/shop"}
+    )
 
     with pytest.raises(DatabaseTrouble, match="no sqlite:/// address"):
         back_up(other, name="before")
 
 
-async def test_old_backups_go(database: Database, tmp_path: Path) -> None:
+async def test_old_backups_go(database: LocalDatabase, tmp_path: Path) -> None:
     """Only so many backups are kept as the team wants, and what a restore has replaced is never thrown away."""
     await migrate(database, log=tmp_path / "log")
     first = back_up(database, name="zero")
@@ -156,8 +158,8 @@ def test_variables_of_the_release(tmp_path: Path) -> None:
     )
     release = a_release("v1", configuration={"backend": {"B": "2"}})
 
-    found = database_of(delivery, release, Ground(tmp_path, "shop", "staging"))
+    found = local_database_of(delivery, release, Ground(tmp_path, "shop", "staging"))
 
     assert found is not None
     assert found.variables == {"A": str(tmp_path / "delivery/shop/staging/data"), "B": "2"}
-    assert database_of(DeliverySettings(), release, Ground(tmp_path, "shop", "staging")) is None
+    assert local_database_of(DeliverySettings(), release, Ground(tmp_path, "shop", "staging")) is None

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.lab.cluster.facts import Cluster, Gateway
 
 from tasks.adapters.platforms.kubernetes.requests import Conflict
 from tasks.core.platform import PermitRevoked, PlatformTrouble, Role
 from tests.adapters.kubernetes_stage import Stage
+from tests.lab.cluster.facts import Cluster, Gateway
 
 pytest_plugins = ["tests.lab.pytest_cluster"]
 
@@ -69,12 +69,13 @@ def test_a_canary_gets_its_share_and_goes(stage: Stage) -> None:
     stage.until_ready(Role.CANDIDATE)
     stage.run(stage.platform.set_weight(stage.permit, 10.0))
     assert stage.status().candidate_percent == 10.0
+    stage.until_seen("500")
     found = stage.answers(200)
     assert 10 <= found["500"] <= 30
 
     snapshot = stage.run(stage.platform.snapshot("production"))
     assert snapshot.share == 0.1
-    assert [each.errors for each in (snapshot.canary or {}).values()] == [float(found["500"])]
+    assert [each.errors for each in (snapshot.canary or {}).values()] == [float(stage.seen["500"])]
     assert sum(each.errors for each in (snapshot.stable or {}).values()) == 0
     assert all(each.started is not None for each in (snapshot.canary or {}).values())
 
@@ -153,9 +154,10 @@ def test_a_promotion_that_was_cut_short(stage: Stage, monkeypatch: pytest.Monkey
     async def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dying, "_until_rolled_out", die)
-    with pytest.raises(KeyboardInterrupt):
-        stage.run(dying.promote(stage.permit))
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.adapters.platforms.kubernetes.platform.until_rolled_out", die)
+        with pytest.raises(KeyboardInterrupt):
+            stage.run(dying.promote(stage.permit))
     guard = stage.another()
     with Load(stage).on() as load:
         stage.run(guard.set_weight(stage.permit, 0.0))

@@ -38,6 +38,13 @@ class Undoing:
     troubles: list[PlatformTrouble] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
 
+    @property
+    def has_surroundings(self) -> bool:
+        raise AssertionError("the guard surrounds nothing")
+
+    async def surround(self, permit: Permit, release: Release) -> None:
+        raise AssertionError("the guard surrounds nothing")
+
     async def put(self, permit: Permit, release: Release, replicas: dict[str, int]) -> None:
         raise AssertionError("the guard puts nothing")
 

@@ -9,14 +9,18 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tasks.adapters.databases import local_database_of
 from tasks.adapters.grounds import Ground
+from tasks.adapters.platforms.kubernetes.databases import ClusterDatabase
 from tasks.adapters.platforms.kubernetes.platform import KubernetesPlatform
 from tasks.adapters.platforms.kubernetes.preflight import must_be_able
 from tasks.adapters.platforms.kubernetes.requests import Cluster
 from tasks.adapters.platforms.local.platform import LocalPlatform
 from tasks.adapters.state import write_atomically
+from tasks.core.database import Database
 from tasks.core.delivery import DeliverySettings
 from tasks.core.platform import Platform, PlatformTrouble
+from tasks.core.release import Release
 
 _FILE = "cluster.json"
 
@@ -32,7 +36,7 @@ class Whereabouts(BaseModel):
     kubeconfig: str = ""
 
 
-def platform_of(ground: Ground) -> Platform:
+def platform_of(ground: Ground) -> LocalPlatform | KubernetesPlatform:
     """As it was prepared; the local one where nothing else was said. Raises PlatformTrouble."""
     try:
         read = (ground.folder / _FILE).read_bytes()
@@ -82,3 +86,14 @@ def _in_cluster(ground: Ground, known: Whereabouts) -> KubernetesPlatform:
     return KubernetesPlatform(
         ground.state, Path(ground.folder), ground.target, ground.environment, cluster, url=known.url
     )
+
+
+def database_of(delivery: DeliverySettings, release: Release, ground: Ground) -> Database | None:
+    """The database that the release uses in the environment; None when the target declares none."""
+    if delivery.database is None:
+        return None
+    platform = platform_of(ground)
+    if not isinstance(platform, KubernetesPlatform):
+        return local_database_of(delivery, release, ground)
+    part = platform.part_of(release, delivery.database.component)
+    return ClusterDatabase(delivery.database, platform.cluster, ground.environment, part)

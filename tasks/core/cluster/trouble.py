@@ -98,7 +98,9 @@ def is_rolled_out(deployment: Told) -> bool:
     """Whether what was last asked of a Deployment is all that runs, and all of it is ready."""
     status, wanted = deployment.get("status") or {}, int((deployment.get("spec") or {}).get("replicas", 1))
     observed = int(status.get("observedGeneration") or 0)
-    counts = [int(status.get(name) or 0) for name in ("updatedReplicas", "availableReplicas", "readyReplicas")]
+    # A StatefulSet of one revision may leave out how many are updated.
+    updated = status.get("updatedReplicas", status.get("currentReplicas"))
+    counts = [int(each or 0) for each in (updated, status.get("availableReplicas"), status.get("readyReplicas"))]
     is_old_gone = int(status.get("replicas") or 0) == counts[0]
     return observed >= int(deployment["metadata"]["generation"]) and min(counts) >= wanted and is_old_gone
 

@@ -14,11 +14,12 @@ from tasks.adapters.artifacts import artifact_folder
 from tasks.adapters.permits import changing
 from tasks.adapters.platforms.kubernetes.keeping import Keeping
 from tasks.adapters.platforms.kubernetes.looking import Looking
-from tasks.adapters.platforms.kubernetes.requests import Cluster
+from tasks.adapters.platforms.kubernetes.requests import MANAGER, Cluster
+from tasks.adapters.platforms.kubernetes.rolling import until_rolled_out
 from tasks.adapters.platforms.kubernetes.routing import routed_percent, until_routed
 from tasks.core.cluster.artifact import ClusterArtifact
-from tasks.core.cluster.beside import name_in
-from tasks.core.cluster.documents import Document, Identity, ManifestsRefused, identity_of, parts_of
+from tasks.core.cluster.beside import name_in, owned
+from tasks.core.cluster.documents import Document, Identity, ManifestsRefused, Part, identity_of, parts_of
 from tasks.core.cluster.state import (
     ClusterState,
     Manifests,
@@ -30,14 +31,14 @@ from tasks.core.cluster.state import (
     to_delete,
 )
 from tasks.core.cluster.traffic import must_split
-from tasks.core.cluster.trouble import is_rolled_out, trouble_of_deployment
 from tasks.core.counters import Snapshot
 from tasks.core.platform import EnvironmentStatus, Permit, PlatformTrouble, Role
 from tasks.core.release import Release
 from tasks.core.scrapes import snapshot_of
 from tasks.core.wanted import Group, Wanted, promoted, scaled, weighted, with_candidate, without_candidate
 
-_ROLL_SECONDS, _LOOK_SECONDS = 300.0, 0.5
+# A gateway says that it follows a moment before its last worker does; what goes before that would be missed.
+_SETTLE_SECONDS = 1.0
 
 
 class KubernetesPlatform:
@@ -53,6 +54,25 @@ class KubernetesPlatform:
     async def begin(self) -> None:
         """Make the environment known in the cluster, unless it is."""
         await self._keeping.begin()
+
+    def part_of(self, release: Release, component: str) -> Part:
+        """A component of a release, whose manifest other commands are run by. Raises PlatformTrouble."""
+        return self._fresh(release, _artifact(self._state, release)).parts.components[component]
+
+    @property
+    def has_surroundings(self) -> bool:
+        return True
+
+    async def surround(self, permit: Permit, release: Release) -> None:
+        """What the components need before they start, and its StatefulSets ready; nothing that gets traffic."""
+        placed = self._fresh(release, _artifact(self._state, release))
+        documents = [owned(each, self._target, self._environment) for each in placed.parts.surroundings]
+        names = {identity_of(each, self.cluster.namespace) for each in documents}
+        await self._take_stock(permit, lambda known: known | names)
+        for document in documents:
+            await self.cluster.apply(document)
+        sets = [each.name for each in sorted(names) if each.kind == "StatefulSet"]
+        await until_rolled_out(self.cluster, "StatefulSet", sets)
 
     async def put(self, permit: Permit, release: Release, replicas: dict[str, int]) -> None:
         artifact = _artifact(self._state, release)
@@ -88,6 +108,7 @@ class KubernetesPlatform:
         await self._renew(permit, where.candidate)
         state = await self._change(permit, promoted)
         await self._route(permit, await self._where(state))
+        await asyncio.sleep(_SETTLE_SECONDS)
         await self._make(permit, await self._where(state))
         await self._note(permit, is_promoting=False)
         await self._forget(state)
@@ -98,6 +119,8 @@ class KubernetesPlatform:
         state = await self._change(permit, without_candidate)
         changed = await self._where(state)
         await self._route(permit, changed)
+        if where.candidate is not None:
+            await asyncio.sleep(_SETTLE_SECONDS)
         await self._make(permit, changed)
         await self._forget(state)
 
@@ -213,10 +236,27 @@ class KubernetesPlatform:
         now = frozenset(identity_of(each, where.namespace) for each in documents)
         state = await self._take_stock(permit, lambda known: known | now)
         for document in documents:
-            await self.cluster.apply(document)
+            await self._apply(document, where.stable)
         for gone in to_delete(state.known(), documents, where.namespace):
             await self.cluster.delete(gone)
         await self._take_stock(permit, lambda _: now)
+
+    async def _apply(self, document: Document, stable: Placed | None) -> None:
+        """And where a scaler owns how many there are, at least as many as the release wants: it takes its time."""
+        made = await self.cluster.apply(document)
+        if stable is None or document["kind"] != "Deployment" or "replicas" in document["spec"]:
+            return
+        name = str(document["metadata"]["name"])
+        wanted = stable.group.replicas.get(name, 1)
+        if int(made["spec"].get("replicas") or 0) < wanted:
+            size = {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": name},
+                "spec": {"replicas": wanted},
+            }
+            # NOTE: by another manager, or the next apply, which says no number, would take it back to one.
+            await self.cluster.apply(size, force=True, manager=f"{MANAGER}-size")
 
     async def _take_stock(
         self, permit: Permit, change: Callable[[frozenset[Identity]], frozenset[Identity]]
@@ -259,31 +299,15 @@ class KubernetesPlatform:
             permit, lambda known: known | {identity_of(each, self.cluster.namespace) for each in documents}
         )
         for document in documents:
-            await self.cluster.apply(document)
-        await self._until_rolled_out([name_in(name, Role.STABLE) for name in candidate.parts.components])
+            await self._apply(document, candidate)
+        names = [name_in(name, Role.STABLE) for name in candidate.parts.components]
+        await until_rolled_out(self.cluster, "Deployment", names)
 
     async def _mend_stable(self, permit: Permit, where: Surroundings) -> None:
         """After a promotion that was cut short the stable Deployments may be the candidate's already."""
         if where.stable is not None and (await self._keeping_state()).is_promoting:
             await self._renew(permit, where.stable)
             await self._note(permit, is_promoting=False)
-
-    async def _until_rolled_out(self, names: list[str]) -> None:
-        deadline = time.monotonic() + _ROLL_SECONDS
-        while True:
-            read = [
-                await self.cluster.read(Identity("apps/v1", "Deployment", self.cluster.namespace, name))
-                for name in names
-            ]
-            lacking = [name for name, found in zip(names, read, strict=True) if not (found and is_rolled_out(found))]
-            if not lacking:
-                return
-            troubles = [trouble for found in read if found and (trouble := trouble_of_deployment(found)).is_hopeless]
-            if troubles or time.monotonic() >= deadline:
-                why = troubles[0].words if troubles else f"not within {_ROLL_SECONDS:.0f} s"
-                raise PlatformTrouble(f"{', '.join(lacking)} could not be rolled out: {why}")
-            # NOTE: pods become ready by their own time.
-            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _forget(self, state: ClusterState) -> None:
         kept = frozenset(group.release.digest for group in state.wanted.groups())

@@ -71,10 +71,12 @@ class Cluster:
         answer = await self.ask("GET", await self._path(wanted), may_lack=True)
         return None if answer.status == _GONE else answer.document()
 
-    async def apply(self, document: Document, *, dry_run: bool = False, force: bool = False) -> dict[str, Any]:
+    async def apply(
+        self, document: Document, *, dry_run: bool = False, force: bool = False, manager: str = MANAGER
+    ) -> dict[str, Any]:
         """Server-side apply. Raises Conflict where another manager owns one of its fields."""
         wanted = identity_of(document, self.namespace)
-        query = {"fieldManager": MANAGER, "force": str(force).lower()} | ({"dryRun": "All"} if dry_run else {})
+        query = {"fieldManager": manager, "force": str(force).lower()} | ({"dryRun": "All"} if dry_run else {})
         answer = await self.ask(
             "PATCH", await self._path(wanted), body=document, query=query, kind="application/apply-patch+yaml"
         )

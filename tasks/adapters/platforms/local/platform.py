@@ -60,6 +60,16 @@ class LocalPlatform:
                 folder.write_wanted(wanted)
         return _url(wanted)
 
+    @property
+    def has_surroundings(self) -> bool:
+        return False
+
+    async def surround(self, permit: Permit, release: Release) -> None:
+        """Processes bring with them what they need."""
+        del release
+        with changing(self.folder(permit.environment).path, permit):
+            pass
+
     async def put(self, permit: Permit, release: Release, replicas: dict[str, int]) -> None:
         components = _components(self.folder(permit.environment), release)
         self._change(permit, lambda wanted, _: with_candidate(wanted, release, components, replicas))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, status
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from shop import store
+from shop.cache import ProductCache
 from shop.models import Order, Product
 
 router = APIRouter(prefix="/api")
@@ -60,16 +61,25 @@ def session_of(request: Request) -> Iterator[Session]:
         yield session
 
 
+def cache_of(request: Request) -> ProductCache:
+    return cast("ProductCache", request.app.state.cache)
+
+
 Database = Annotated[Session, Depends(session_of)]
+Cache = Annotated[ProductCache, Depends(cache_of)]
 
 
 @router.get("/products", response_model=list[ShownProduct])
-def list_products(session: Database) -> Sequence[Product]:
-    return store.list_products(session)
+def list_products(session: Database, cache: Cache) -> list[dict[str, Any]]:
+    def read() -> list[dict[str, Any]]:
+        found = store.list_products(session)
+        return [ShownProduct.model_validate(product).model_dump() for product in found]
+
+    return cache.products(read)
 
 
 @router.post("/products", response_model=ShownProduct, status_code=status.HTTP_201_CREATED)
-def add_product(new: NewProduct, session: Database) -> Product:
+def add_product(new: NewProduct, session: Database, cache: Cache) -> Product:
     product = Product(**new.model_dump())
     session.add(product)
     try:
@@ -78,6 +88,7 @@ def add_product(new: NewProduct, session: Database) -> Product:
         raise HTTPException(
             status.HTTP_409_CONFLICT, f"a product named {new.name!r} exists"
         ) from error
+    cache.forget()
     return product
 
 
@@ -97,16 +108,18 @@ def list_orders(
 
 
 @router.post("/orders", response_model=ShownOrder, status_code=status.HTTP_201_CREATED)
-def place_order(new: NewOrder, session: Database) -> Order:
+def place_order(new: NewOrder, session: Database, cache: Cache) -> Order:
     quantities: dict[int, int] = {}
     for line in new.lines:
         quantities[line.product_id] = quantities.get(line.product_id, 0) + line.quantity
     try:
-        return store.place_order(session, new.customer, quantities)
+        order = store.place_order(session, new.customer, quantities)
     except store.UnknownProductError as error:
         raise HTTPException(status.HTTP_404_NOT_FOUND, str(error)) from error
     except store.OutOfStockError as error:
         raise HTTPException(status.HTTP_409_CONFLICT, str(error)) from error
+    cache.forget()
+    return order
 
 
 @router.get("/orders/{order_id}", response_model=ShownOrder)

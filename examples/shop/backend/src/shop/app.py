@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from shop import api, chaos, health
+from shop.cache import ProductCache
 from shop.database import connect
 from shop.metrics import Metrics
 from shop.settings import Settings
@@ -23,6 +24,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="Shop", version=settings.release, lifespan=_lifespan)
     app.state.settings = settings
     app.state.engine = connect(settings.database_url)
+    app.state.cache = ProductCache(settings.redis_url)
     app.state.metrics = Metrics(settings.release)
     app.state.chaos = chaos.Chaos(settings.misbehaviour, random.Random())
     app.include_router(api.router)

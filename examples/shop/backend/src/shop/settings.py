@@ -23,11 +23,13 @@ class Settings:
     release: str = "dev"
     is_chaos_enabled: bool = False
     misbehaviour: Misbehaviour = field(default_factory=Misbehaviour)
+    redis_url: str = ""
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     return Settings(
         database_url=driver_url(environment.get("DATABASE_URL") or DEFAULT_DATABASE_URL),
+        redis_url=environment.get("REDIS_URL") or "",
         release=environment.get("RELEASE") or "dev",
         is_chaos_enabled=_flag(environment, "SHOP_CHAOS"),
         misbehaviour=Misbehaviour(

@@ -1,0 +1,102 @@
+"""An environment's database in a cluster: the target's commands as Jobs, its backups by the CronJob that makes them.
+
+A backup counts only when the CronJob's own last line begins with `proved`, which it says after it has restored the copy
+into a scratch database and compared the two. One command at a time: the name of its Job is the lock.
+"""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.adapters.platforms.kubernetes.requests import Cluster
+from tasks.adapters.platforms.kubernetes.working import run_job
+from tasks.core.cluster.documents import Document, Identity, ManifestsRefused, Part
+from tasks.core.cluster.jobs import job_from, job_of
+from tasks.core.database import DatabaseTrouble
+from tasks.core.delivery_settings import DatabaseSettings
+from tasks.core.platform import PlatformTrouble
+from tasks.core.prose import last_line
+
+_PROVED = "proved"
+
+
+@dataclass(frozen=True)
+class ClusterDatabase:
+    """`part` is the component whose image and variables the commands run with."""
+
+    settings: DatabaseSettings
+    cluster: Cluster
+    environment: str
+    part: Part
+
+    async def schema_revision(self, *, log: Path) -> str:
+        said = await self._command(self.settings.revision, "tell its revision", log=log)
+        last = last_line(said).strip()
+        if len(last.split()) > 1:
+            raise DatabaseTrouble(f"the revision command must print one word on its last line, not {last[:80]!r}")
+        return last
+
+    async def migrate(self, *, log: Path) -> None:
+        await self._command(self.settings.migrate, "be migrated", log=log)
+
+    async def downgrade(self, revision: str, *, log: Path) -> None:
+        if not self.settings.downgrade:
+            raise DatabaseTrouble("the target declares its migrations reversible and names no downgrade command")
+        await self._command((*self.settings.downgrade, revision), f"go back to {revision}", log=log)
+
+    async def back_up(self, *, name: str, log: Path) -> str:
+        """By the CronJob. Where it is not in the namespace yet there was never a release, and no database."""
+        schedule = await self._schedule(self.settings.backup_job, needed=False)
+        if schedule is None:
+            return ""
+        said = await self._scheduled(schedule, "towpath-backup", name, "be backed up", log=log)
+        if not last_line(said).startswith(_PROVED):
+            raise DatabaseTrouble(
+                f"CronJob {self.settings.backup_job} does not say that its backup was proved: its last line must begin"
+                f" with {_PROVED}, after a restore into a scratch database; see {log}"
+            )
+        return f"{name} ({last_line(said).strip()})"
+
+    async def has_same_schema(self, backup: str, *, log: Path) -> bool:
+        """Nobody can tell from here, and then a backup is put back."""
+        del backup, log
+        return False
+
+    async def restore(self, backup: str, *, log: Path) -> str:
+        schedule = await self._schedule(self.settings.restore_job, needed=True)
+        assert schedule is not None, "needed"
+        said = await self._scheduled(schedule, "towpath-restore", backup.partition(" ")[0], "be restored", log=log)
+        return last_line(said).strip() or "nowhere"
+
+    async def _schedule(self, name: str, *, needed: bool) -> Document | None:
+        if not name:
+            raise DatabaseTrouble("on kubernetes delivery.database names the CronJobs backup_job and restore_job")
+        found = await self._asked(self.cluster.read(Identity("batch/v1", "CronJob", self.cluster.namespace, name)))
+        if found is None and needed:
+            raise DatabaseTrouble(f"there is no CronJob {name} in {self.cluster.namespace}")
+        return found
+
+    async def _scheduled(self, schedule: Document, job: str, backup: str, what: str, *, log: Path) -> str:
+        seconds = self.settings.timeout_seconds
+        made = job_from(schedule, job, {"BACKUP": backup}, deadline_seconds=seconds)
+        return await self._worked(made, what, log=log)
+
+    async def _command(self, words: tuple[str, ...], what: str, *, log: Path) -> str:
+        seconds = self.settings.timeout_seconds
+        try:
+            made = job_of(self.part, "towpath-database", words, deadline_seconds=seconds)
+        except ManifestsRefused as refused:
+            raise DatabaseTrouble(str(refused)) from refused
+        return await self._worked(made, what, log=log)
+
+    async def _worked(self, job: Document, what: str, *, log: Path) -> str:
+        try:
+            return await run_job(self.cluster, job, log=log, deadline_seconds=self.settings.timeout_seconds)
+        except PlatformTrouble as trouble:
+            raise DatabaseTrouble(f"the database of {self.environment} could not {what}: {trouble}") from trouble
+
+    async def _asked(self, asking: Awaitable[Document | None]) -> Document | None:
+        try:
+            return await asking
+        except PlatformTrouble as trouble:
+            raise DatabaseTrouble(str(trouble)) from trouble
