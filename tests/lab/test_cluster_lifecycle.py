@@ -34,7 +34,6 @@ class Spare:
         self.places.home.mkdir(parents=True)
         for name in SHARED:
             (self.places.home / name).symlink_to(first.home / name)
-        (home / "docker-config").symlink_to(first.lab / "docker-config")
         self._apart = own
 
     def run(self, *argv: str) -> str:

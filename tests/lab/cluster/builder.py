@@ -4,13 +4,14 @@ It promises a builder that pushes to the lab's registry and keeps its cache over
 user's own buildx: DOCKER_CONFIG names a folder of the lab.
 """
 
+import shutil
 import subprocess
 from collections.abc import Mapping
 
 from tests.lab.cluster.daemons import ensure
 from tests.lab.cluster.places import Places
-from tests.lab.cluster.programs import BUILDKITD, built
-from tests.lab.engine import Lab, build_buildx, run
+from tests.lab.cluster.programs import BUILDKITD, BUILDX, built
+from tests.lab.engine import Lab, run
 
 BUILDER = "towpath-lab"
 
@@ -39,13 +40,12 @@ http = true
 """
     )
     ensure(places, "buildkitd", [built(places, BUILDKITD), "--config", settings], places.builder.is_socket)
-    plugin = places.docker_config / "cli-plugins" / "docker-buildx"
-    if not plugin.exists():
-        lab = Lab(places.lab)
-        build_buildx(lab)
-        plugin.parent.mkdir(parents=True, exist_ok=True)
-        plugin.unlink(missing_ok=True)
-        plugin.symlink_to(lab.buildx)
+    # The engine's tests, which would build it by themselves, find it as well.
+    for plugin in (places.docker_config / "cli-plugins" / "docker-buildx", Lab(places.lab).buildx):
+        if not plugin.exists():
+            plugin.parent.mkdir(parents=True, exist_ok=True)
+            plugin.unlink(missing_ok=True)
+            shutil.copy2(built(places, BUILDX), plugin)
     if not knows_builder(places):
         create = ("create", "--name", BUILDER, "--driver", "remote", f"unix://{places.builder}")
         run("docker", "buildx", *create, environment={"DOCKER_CONFIG": str(places.docker_config)})

@@ -1,7 +1,7 @@
 """The programs of the cluster: Debian's packages, and what is built from Go modules, once per version.
 
 It promises that a program is built again only when its sources or its version change: each stands in the lab's folder
-under a name that holds a digest of them. What is pinned is pinned in go.mod, or by version here.
+under a name that holds a digest of them. Versions are pinned in the go.mod of each folder.
 """
 
 import hashlib
@@ -42,11 +42,11 @@ PACKAGES = {
 
 @dataclass(frozen=True)
 class Program:
-    """A Go program: a package of a module at a version, or one that a folder of ours with its own module builds."""
+    """A Go program: a package that the module in one of our folders has, or names as a tool."""
 
     name: str
     package: str
-    folder: str = ""
+    folder: str
     link: str = ""
 
     @property
@@ -56,21 +56,20 @@ class Program:
 
     @property
     def key(self) -> str:
-        parts = [self.package, self.link]
-        if self.folder:
-            folder = SOURCES / self.folder
-            parts += [file.read_text() for file in sorted(folder.glob("*")) if file.suffix in (".go", ".mod", ".sum")]
+        sources = sorted(file for file in (SOURCES / self.folder).rglob("*") if file.suffix in (".go", ".mod", ".sum"))
+        parts = [self.package, self.link, *(file.read_text() for file in sources)]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
 HYPERKUBE = Program("hyperkube", ".", "hyperkube", _LINK_KUBERNETES)
-PAUSE = Program("pause", ".", "pause")
-COREDNS = Program("coredns", ".", "coredns")
-METRICS_SERVER = Program("metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server@v0.9.0")
-STORAGE = Program("local-path-provisioner", "github.com/rancher/local-path-provisioner@v0.0.30")
-# By a module of ours: its own go.mod excludes versions, which `go install` does not take.
+# One module for what runs in pods and one for the builder: what they share is compiled once.
+PAUSE = Program("pause", "./pause", "in_pods")
+COREDNS = Program("coredns", "./coredns", "in_pods")
+STORAGE = Program("local-path-provisioner", "github.com/rancher/local-path-provisioner", "in_pods")
+METRICS_SERVER = Program("metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server", "in_pods")
 BUILDKITD = Program("buildkitd", "github.com/moby/buildkit/cmd/buildkitd", "buildkit")
-PROGRAMS = (HYPERKUBE, PAUSE, COREDNS, METRICS_SERVER, STORAGE, BUILDKITD)
+BUILDX = Program("buildx", "github.com/docker/buildx/cmd/buildx", "buildkit")
+PROGRAMS = (HYPERKUBE, PAUSE, COREDNS, STORAGE, METRICS_SERVER, BUILDKITD, BUILDX)
 
 
 def install_packages() -> None:
@@ -101,12 +100,8 @@ def build(places: Places, program: Program, target: Path) -> None:
     flags = ("-trimpath", "-ldflags", f"-s -w {program.link}")
     fresh = places.programs / f".building-{program.name}"
     shutil.rmtree(fresh, ignore_errors=True)
-    static = {"CGO_ENABLED": "0", "GOBIN": str(fresh)}
-    if program.folder:
-        goal = ("-o", fresh / program.name, program.package)
-        run("go", "-C", SOURCES / program.folder, "build", *flags, *goal, environment=static)
-    else:
-        run("go", "install", *flags, program.package, environment=static)
+    goal = ("-o", fresh / program.name, program.package)
+    run("go", "-C", SOURCES / program.folder, "build", *flags, *goal, environment={"CGO_ENABLED": "0"})
     (fresh / program.name).replace(target)
     shutil.rmtree(fresh)
     # Another worktree may use another version of this lab: the last few are kept.

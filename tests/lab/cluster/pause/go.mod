@@ -1,3 +1,0 @@
-module towpath.lab/pause
-
-go 1.24
