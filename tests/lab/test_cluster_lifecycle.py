@@ -5,6 +5,7 @@ so it may be killed and taken down while others work.
 """
 
 import hashlib
+import ipaddress
 import os
 import signal
 import sys
@@ -19,7 +20,7 @@ from tests.lab.apart import Apart, apart
 from tests.lab.cluster.daemons import process
 from tests.lab.cluster.facts import Cluster
 from tests.lab.cluster.lifecycle import DAEMONS
-from tests.lab.cluster.places import CONTEXT, Places, places
+from tests.lab.cluster.places import CONTEXT, NODE_ADDRESS, Places, places
 
 pytest_plugins = ["tests.lab.pytest_cluster"]
 
@@ -90,19 +91,35 @@ def traces(lab: Spare) -> list[str]:
     return found
 
 
+def listeners(lab: Spare) -> set[str]:
+    """The addresses that anything listens on in the lab's network, where nothing else runs."""
+    tables = lab.run("cat", "/proc/net/tcp", "/proc/net/tcp6").splitlines()
+    fields = [line.split() for line in tables if "local_address" not in line]
+    return {address_of(field[1].split(":")[0]) for field in fields if field[3] == "0A"}
+
+
+def address_of(written: str) -> str:
+    """As people write it; the kernel's words are little-endian, and an old address may hide in a new one."""
+    words = [bytes.fromhex(written[at : at + 8])[::-1] for at in range(0, len(written), 8)]
+    address = ipaddress.ip_address(b"".join(words))
+    hidden = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(hidden or address)
+
+
 def is_of(file: Path, own: Places) -> bool:
     return file.is_symlink() and file.readlink().is_relative_to(own.lab)
 
 
 def test_a_second_lab_is_repaired_and_leaves_nothing(spare: Spare) -> None:
-    """Two `up` at once make one cluster, one after kill -9 mends it; `down` after kill -9 of all leaves no trace."""
+    """Two `up` at once make one cluster that no neighbour reaches; kill -9 is mended by `up`, or ended by `down`."""
     with ThreadPoolExecutor() as sessions:
         list(sessions.map(spare.lab, ["up", "up"]))
     spare.kubectl("create", "configmap", "kept", "--from-literal=word=held")
     before = spare.kubectl("-n", "kube-system", "get", "pods", "-l", "app=coredns", "-o", "name")
     assert any("link towpath0" in trace for trace in traces(spare))
+    assert listeners(spare) == {NODE_ADDRESS, "127.0.0.1"}
 
-    spare.kill("apiserver", "etcd", "kubelet", "router")
+    spare.kill("apiserver", "etcd", "kubelet", "containerd", "router", "buildkitd")
     spare.lab("up")
     assert spare.kubectl("get", "configmap", "kept", "-o", "jsonpath={.data.word}") == "held"
     assert spare.kubectl("-n", "kube-system", "get", "pods", "-l", "app=coredns", "-o", "name") == before

@@ -7,8 +7,9 @@ user's own buildx: DOCKER_CONFIG names a folder of the lab.
 import shutil
 import subprocess
 from collections.abc import Mapping
+from functools import partial
 
-from tests.lab.cluster.daemons import ensure
+from tests.lab.cluster.daemons import accepts, ensure
 from tests.lab.cluster.places import Places
 from tests.lab.cluster.programs import BUILDKITD, BUILDX, built
 from tests.lab.engine import Lab, run
@@ -39,7 +40,7 @@ enabled = false
 http = true
 """
     )
-    ensure(places, "buildkitd", [built(places, BUILDKITD), "--config", settings], places.builder.is_socket)
+    ensure(places, "buildkitd", [built(places, BUILDKITD), "--config", settings], partial(accepts, places.builder))
     # The engine's tests, which would build it by themselves, find it as well.
     for plugin in (places.docker_config / "cli-plugins" / "docker-buildx", Lab(places.lab).buildx):
         if not plugin.exists():

@@ -16,6 +16,8 @@ from tests.lab.cluster.places import API_PORT, ETCD_PORT, NODE_ADDRESS, SERVICE_
 from tests.lab.cluster.programs import HYPERKUBE, built
 
 ETCD = f"https://{NODE_ADDRESS}:{ETCD_PORT}"
+CONTROLLERS_PORT = 10257
+SCHEDULER_PORT = 10259
 DAEMONS = ("scheduler", "controller-manager", "apiserver", "etcd")
 
 
@@ -23,8 +25,9 @@ def start(places: Places) -> None:
     hyperkube = built(places, HYPERKUBE)
     ensure(places, "etcd", [hyperkube, "etcd", *etcd(places)], partial(listens, ETCD_PORT))
     ensure(places, "apiserver", [hyperkube, "apiserver", *apiserver(places)], ready(places))
-    for name, arguments in (("controller-manager", controller_manager(places)), ("scheduler", scheduler(places))):
-        ensure(places, name, [hyperkube, name, *arguments], lambda: True)
+    controllers: list[str | Path] = [hyperkube, "controller-manager", *controller_manager(places)]
+    ensure(places, "controller-manager", controllers, partial(listens, CONTROLLERS_PORT))
+    ensure(places, "scheduler", [hyperkube, "scheduler", *scheduler(places)], partial(listens, SCHEDULER_PORT))
 
 
 def etcd(places: Places) -> list[str]:

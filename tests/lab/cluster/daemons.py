@@ -6,6 +6,7 @@ the moment the kernel started it and the boot. It must never signal a process th
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -61,6 +62,14 @@ def wait(places: Places, name: str, until: Callable[[], bool], daemon: "subproce
             last = " / ".join((places.logs / f"{name}.log").read_text(errors="replace").strip().splitlines()[-3:])
             raise LabMissingError(f"the lab's {name} does not start here: {last}")
         time.sleep(0.05)
+
+
+def accepts(path: Path) -> bool:
+    """Whether somebody listens on that socket: a killed daemon's stays where it was."""
+    with socket.socket(socket.AF_UNIX) as connection, suppress(OSError):
+        connection.connect(str(path))
+        return True
+    return False
 
 
 def identity(pid: int) -> str:

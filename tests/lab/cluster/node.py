@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab.cluster.control_plane import answers, listens
-from tests.lab.cluster.daemons import ensure
+from tests.lab.cluster.daemons import accepts, ensure
 from tests.lab.cluster.groups import make_groups
 from tests.lab.cluster.places import BRIDGE, DNS_SERVICE, NODE_ADDRESS, NODE_NAME, POD_NETWORK, Places
 from tests.lab.cluster.programs import HYPERKUBE, PAUSE, built
@@ -50,7 +50,7 @@ def start_containerd(places: Places) -> None:
     write(places.run / "cni" / "10-towpath.conflist", cni_settings(places))
     settings = places.run / "containerd.toml"
     settings.write_text(containerd_settings(places))
-    ensure(places, "containerd", ["containerd", "--config", settings], places.containerd.is_socket)
+    ensure(places, "containerd", ["containerd", "--config", settings], partial(accepts, places.containerd))
 
 
 def containerd_settings(places: Places) -> str:
