@@ -19,9 +19,11 @@ from tests.lab.engine import LabMissingError
 _COLD_SECONDS = 2400
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.cluster)
             item.add_marker(pytest.mark.timeout(_COLD_SECONDS))
 
 
