@@ -74,7 +74,11 @@ def traces(lab: Spare) -> list[str]:
     own = lab.places
     marks = (str(own.lab), str(own.sockets), own.group)
     found = [f"link {line.split()[0]}" for line in lab.run("ip", "-brief", "link").splitlines() if "lo " not in line]
-    found += [f"mount {line}" for line in lab.run("cat", "/proc/self/mounts").splitlines() if str(own.lab) in line]
+    found += [
+        f"mount {line}"
+        for line in lab.run("cat", "/proc/self/mounts").splitlines()
+        if any(mark in line for mark in marks)
+    ]
     for program in ("iptables-save", "ip6tables-save"):
         rules = lab.run(program).splitlines()
         found += [f"{program} {rule}" for rule in rules if rule.startswith("-A") or " - [" in rule]

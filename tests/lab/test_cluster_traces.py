@@ -61,6 +61,19 @@ def test_a_node_of_somebody_elses_is_refused(own: Apart, tmp_path: Path) -> None
     assert "towpath0" not in own.run("ip", "-brief", "link")
 
 
+def test_another_labs_network_is_left_alone(own: Apart, tmp_path: Path) -> None:
+    """A second lab is refused where a first one is up, and taking the second down does nothing to the first."""
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    python(own, tmp_path / "first", _MAKE)
+    before = rules(own)
+    with pytest.raises(AssertionError, match="another lab's cluster"):
+        python(own, tmp_path / "second", _MAKE)
+    python(own, tmp_path / "second", _REMOVE)
+    assert rules(own) == before
+    assert "towpath0" in own.run("ip", "-brief", "link")
+
+
 def test_a_network_in_use_is_refused(own: Apart, tmp_path: Path) -> None:
     """Where a route of somebody else's covers the pods' addresses the lab makes nothing, and says why."""
     own.run("ip", "link", "add", "theirs", "type", "bridge")

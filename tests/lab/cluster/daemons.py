@@ -78,8 +78,13 @@ def identity(pid: int) -> str:
         # NOTE: the second field, the program's name in brackets, may hold spaces.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         if fields[0] not in "ZX":
-            return f"{fields[19]} {Path('/proc/sys/kernel/random/boot_id').read_text().strip()}"
+            return f"{fields[19]} {boot()}"
     return ""
+
+
+def boot() -> str:
+    """What tells one start of the machine from another."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def process(places: Places, name: str) -> int | None:

@@ -7,6 +7,7 @@ gone after `remove`.
 import json
 from pathlib import Path
 
+from tests.lab.cluster.daemons import boot
 from tests.lab.cluster.places import Places
 from tests.lab.cluster.programs import architecture
 from tests.lab.engine import run
@@ -24,7 +25,7 @@ def make(places: Places) -> None:
         return
     mark = places.home / "emulation.json"
     is_mounted = (BINFMT / "register").exists()
-    mark.write_text(json.dumps({"mounted": not is_mounted}))
+    mark.write_text(json.dumps({"boot": boot(), "mounted": not is_mounted}))
     if not is_mounted:
         run("mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT)
     if not is_registered():
@@ -51,8 +52,11 @@ def remove(places: Places) -> None:
     mark = places.home / "emulation.json"
     if not mark.exists():
         return
-    if (BINFMT / NAME).exists():
-        (BINFMT / NAME).write_text("-1")
-    if json.loads(mark.read_text())["mounted"] and (BINFMT / "register").exists():
-        run("umount", "--lazy", BINFMT)
+    done = json.loads(mark.read_text())
     mark.unlink()
+    # What was made before the machine was started again is gone already.
+    if done["boot"] == boot():
+        if (BINFMT / NAME).exists():
+            (BINFMT / NAME).write_text("-1")
+        if done["mounted"] and (BINFMT / "register").exists():
+            run("umount", "--lazy", BINFMT)

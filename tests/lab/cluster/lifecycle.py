@@ -52,9 +52,9 @@ def up() -> Places:
 def steps(own: Places) -> Iterator[tuple[str, Callable[[], object]]]:
     """In this order, each needs the ones before."""
     yield "packages", install_packages
+    yield "network", lambda: network.make(own)
     yield "registry", lambda: registry_daemon.start(own)
     yield "certificates", lambda: make_certificates(own)
-    yield "network", lambda: network.make(own)
     yield "hyperkube", lambda: make_kubectl(own)
     yield "control plane", lambda: control_plane.start(own)
     yield "programs", lambda: [built(own, program) for program in PROGRAMS]
@@ -102,7 +102,14 @@ def running() -> Iterator[Places]:
         fcntl.flock(sessions, fcntl.LOCK_SH)
         if not any(is_running(own, name) for name in DAEMONS):
             mark.touch()
-        yield up()
+        try:
+            up()
+        except LabMissingError:
+            if mark.exists():
+                mark.unlink()
+                down()
+            raise
+        yield own
         with suppress(BlockingIOError):
             fcntl.flock(sessions, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if mark.exists():

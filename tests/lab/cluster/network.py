@@ -10,6 +10,7 @@ import re
 import subprocess
 from pathlib import Path
 
+from tests.lab.cluster.daemons import boot
 from tests.lab.cluster.places import BRIDGE, NODE_ADDRESS, POD_NETWORK, SERVICE_NETWORK, Places
 from tests.lab.engine import LabMissingError, run
 
@@ -30,9 +31,12 @@ SWITCHES = {
 
 
 def make(places: Places) -> None:
-    set_switches(places.home / "switches.json")
-    if not has_bridge():
+    kept = places.home / "switches.json"
+    if not is_ours(kept):
         refuse_a_taken_network()
+        keep_switches(kept)
+    set_switches()
+    if not has_bridge():
         run("ip", "link", "add", BRIDGE, "type", "bridge")
     run("ip", "address", "replace", f"{NODE_ADDRESS}/{POD_NETWORK.split('/')[1]}", "dev", BRIDGE)
     run("ip", "link", "set", BRIDGE, "up")
@@ -58,7 +62,14 @@ def has_bridge() -> bool:
     return succeeds("ip", "link", "show", "dev", BRIDGE)
 
 
+def is_ours(kept: Path) -> bool:
+    """Whether this lab made the network, since the machine was started."""
+    return kept.exists() and json.loads(kept.read_text())["boot"] == boot()
+
+
 def refuse_a_taken_network() -> None:
+    if has_bridge():
+        raise LabMissingError("another lab's cluster runs on this machine, or was not taken down")
     for network in (POD_NETWORK, SERVICE_NETWORK):
         if run("ip", "route", "show", "to", "root", network).strip():
             raise LabMissingError(f"the lab's network {network} is used on this machine already")
@@ -67,12 +78,15 @@ def refuse_a_taken_network() -> None:
 
 
 def remove(places: Places) -> None:
+    kept = places.home / "switches.json"
+    if not is_ours(kept):
+        return
     if has_bridge():
         run("ip", "link", "delete", BRIDGE)
     for program in ("iptables", "ip6tables"):
         for table in ("nat", "filter", "mangle", "raw"):
             remove_rules(program, table)
-    put_back(places.home / "switches.json")
+    put_back(kept)
 
 
 def remove_rules(program: str, table: str) -> None:
@@ -94,19 +108,18 @@ def rules(program: str, table: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def set_switches(kept: Path) -> None:
-    found = {name: read(name) for name in SWITCHES}
-    if not kept.exists():
-        kept.write_text(json.dumps(found))
+def keep_switches(kept: Path) -> None:
+    kept.write_text(json.dumps({"boot": boot(), "found": {name: read(name) for name in SWITCHES}}))
+
+
+def set_switches() -> None:
     for name, value in SWITCHES.items():
-        if value and found[name] is not None and found[name] != value:
+        if value and read(name) not in (None, value):
             Path("/proc/sys", name).write_text(value)
 
 
 def put_back(kept: Path) -> None:
-    if not kept.exists():
-        return
-    for name, value in json.loads(kept.read_text()).items():
+    for name, value in json.loads(kept.read_text())["found"].items():
         if value is not None and read(name) != value:
             Path("/proc/sys", name).write_text(value)
     kept.unlink()
