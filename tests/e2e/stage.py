@@ -140,13 +140,13 @@ class Stage:
     def start_ci(self, target: Path, *words: str | Path) -> Started:
         return self.start("ci", target, "--plain", "--allow-missing", "docker", *words)
 
-    def start(self, *words: str | Path) -> Started:
+    def start(self, *words: str | Path, extras: Mapping[str, str] = NO_ENGINE) -> Started:
         """Begin a run in a process group of its own, as a shell does."""
         output = self.folder / f"output-{time.monotonic_ns()}"
         with output.open("wb") as stream:
             process = subprocess.Popen(
                 [TOWPATH, *words],
-                env=self._environment(NO_ENGINE),
+                env=self._environment(extras),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
