@@ -30,11 +30,15 @@ def make_first(places: Places) -> None:
 
 
 def make_rest(places: Places) -> None:
-    both = [architecture(), OTHER[architecture()]]
-    make_python(places, both)
-    make_built(places, "postgres", both[:1])
-    make_built(places, "redis", both[:1])
-    make_built(places, "node", both)
+    make_python(places, both())
+    make_built(places, "postgres", [architecture()])
+    make_built(places, "redis", [architecture()])
+    make_built(places, "node", both())
+
+
+def both() -> list[str]:
+    """This machine's architecture first."""
+    return [architecture(), OTHER[architecture()]]
 
 
 def make_python(places: Places, wanted: Sequence[str]) -> None:

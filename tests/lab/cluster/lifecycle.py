@@ -10,6 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
 from tests.lab.cluster import (
@@ -43,16 +44,20 @@ def up() -> Places:
         if not own.run.exists():
             # The last cluster's, kept until a new one begins.
             shutil.rmtree(own.pod_logs, ignore_errors=True)
-        for name, step in steps(own):
-            with told(name):
-                step()
+        with ThreadPoolExecutor(max_workers=1) as aside:
+            for name, step in steps(own, aside):
+                with told(name):
+                    step()
     return own
 
 
-def steps(own: Places) -> Iterator[tuple[str, Callable[[], object]]]:
+def steps(own: Places, aside: Executor) -> Iterator[tuple[str, Callable[[], object]]]:
     """In this order, each needs the ones before."""
     yield "packages", install_packages
     yield "network", lambda: network.make(own)
+    yield "emulation", lambda: emulation.make(own)
+    # Debian unpacks while Go compiles: neither keeps two cores busy alone.
+    layers = [aside.submit(base_images.python_layer, own, name) for name in base_images.both()]
     yield "registry", lambda: registry_daemon.start(own)
     yield "certificates", lambda: make_certificates(own)
     yield "hyperkube", lambda: make_kubectl(own)
@@ -60,11 +65,12 @@ def steps(own: Places) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "programs", lambda: [built(own, program) for program in PROGRAMS]
     yield "images of the add-ons", lambda: addons.push_images(own)
     yield "node", lambda: node.start(own)
+    yield "Debian for this machine", layers[0].result
     yield "Python base image", lambda: base_images.make_first(own)
     yield "manifests", lambda: addons.apply(own)
     yield "router", lambda: router.start(own)
-    yield "emulation", lambda: emulation.make(own)
     yield "builder", lambda: builder.start(own)
+    yield "Debian for the other architecture", layers[1].result
     yield "base images", lambda: base_images.make_rest(own)
     yield "add-ons", lambda: addons.wait(own)
 
