@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tasks.core.cluster.beside import ROLE
 from tasks.core.cluster.documents import Identity, ManifestsRefused, identity_of
-from tasks.core.cluster.state import Placed, Surroundings, objects_of, to_delete
+from tasks.core.cluster.state import Placed, Surroundings, kept_in, objects_of, to_delete
 from tasks.core.cluster.traffic import TOTAL, must_split, parts_per_thousand, share_in
 from tests.core.cluster_manifests import NAMESPACE, deployment, ingress, job, placed, route, scaler, service
 
@@ -103,13 +103,27 @@ def test_what_goes() -> None:
     )
     known = frozenset(identity_of(each, NAMESPACE) for each in before)
     volume = Identity("v1", "PersistentVolumeClaim", NAMESPACE, "data")
-    gone = to_delete(known | {volume}, objects_of(where(placed(deployment(), service(), ingress()), None)), NAMESPACE)
+    gone = to_delete(known | {volume}, kept_in(where(placed(deployment(), service(), ingress()), None)))
 
     assert [str(each) for each in gone] == [
         "Ingress shop-canary",
         "Deployment backend-canary",
         "Service backend-canary",
     ]
+
+
+def test_the_stable_release_keeps_what_it_leans_on() -> None:
+    """What only the stable release brings stays while a candidate is beside it, and goes with it."""
+    old, new = ({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}} for name in ("old", "new"))
+    stable = placed(deployment(), service(), route(), old)
+    candidate = placed(deployment(), service(), route(), new, generation=2)
+    known = kept_in(where(stable, None)) | kept_in(where(stable, candidate))
+
+    assert not to_delete(known, kept_in(where(stable, candidate, 50)))
+    gone = {str(each) for each in to_delete(known, kept_in(where(candidate, None)))}
+    assert "ConfigMap old" in gone
+    assert "ConfigMap new" not in gone
+    assert {str(each) for each in to_delete(known, kept_in(where(stable, None)))} >= {"ConfigMap new"}
 
 
 def test_nothing_to_split() -> None:

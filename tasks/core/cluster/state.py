@@ -121,9 +121,15 @@ def routes_in(where: Surroundings) -> tuple[Document, ...]:
     return routes_for(leading.parts.routes, services, percent, has_stable=where.stable is not None)
 
 
-def to_delete(before: frozenset[Identity], now: tuple[Document, ...], namespace: str) -> tuple[Identity, ...]:
+def kept_in(where: Surroundings) -> frozenset[Identity]:
+    """What must be there in this state: what is applied, and what the stable release leans on beside a candidate, since
+    its pods may be started anew at any moment."""
+    of_stable = where.stable.parts.surroundings if where.stable else ()
+    return frozenset(identity_of(each, where.namespace) for each in (*objects_of(where), *of_stable))
+
+
+def to_delete(before: frozenset[Identity], kept: frozenset[Identity]) -> tuple[Identity, ...]:
     """What was applied and is not wanted any more, what routes first, never what holds data."""
-    wanted = {identity_of(each, namespace) for each in now}
-    gone = [each for each in before - wanted if each.kind not in _KEPT]
+    gone = [each for each in before - kept if each.kind not in _KEPT]
     order = {"HTTPRoute": 0, "Ingress": 0, "HorizontalPodAutoscaler": 1, "Deployment": 2, "Service": 3}
     return tuple(sorted(gone, key=lambda each: (order.get(each.kind, 4), each)))

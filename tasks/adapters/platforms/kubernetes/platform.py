@@ -25,6 +25,7 @@ from tasks.core.cluster.state import (
     Manifests,
     Placed,
     Surroundings,
+    kept_in,
     objects_of,
     pinned_parts,
     routes_in,
@@ -160,7 +161,7 @@ class KubernetesPlatform:
         placed = self._fresh(release, _artifact(self._state, release))
         where = Surroundings(self._target, self._environment, self.cluster.namespace, placed, None, 0.0)
         lines = [await self._difference(each) for each in objects_of(where)]
-        gone = to_delete(state.known(), objects_of(where), self.cluster.namespace) if state.wanted.stable else ()
+        gone = to_delete(state.known(), kept_in(where)) if state.wanted.stable else ()
         return (*(line for line in lines if line), *(f"delete {each}" for each in gone if "-canary" not in each.name))
 
     def _fresh(self, release: Release, artifact: ClusterArtifact) -> Placed:
@@ -232,12 +233,11 @@ class KubernetesPlatform:
 
     async def _make(self, permit: Permit, where: Surroundings) -> None:
         """Apply everything, then delete what is not wanted any more. The inventory grows before and shrinks after."""
-        documents = objects_of(where)
-        now = frozenset(identity_of(each, where.namespace) for each in documents)
+        documents, now = objects_of(where), kept_in(where)
         state = await self._take_stock(permit, lambda known: known | now)
         for document in documents:
             await self._apply(document, where.stable)
-        for gone in to_delete(state.known(), documents, where.namespace):
+        for gone in to_delete(state.known(), now):
             await self.cluster.delete(gone)
         await self._take_stock(permit, lambda _: now)
 
