@@ -52,21 +52,27 @@ from tasks.core.records import Record, Step
 
 PERIOD_SECONDS = 1.0
 _TELLING_SECONDS = 5.0
+_PATIENCE_SECONDS = 3.0
 _SCHEDULE_SECONDS = 60.0
 WHO = "the guard"
 PlatformOf = Callable[[Ground], Platform]
 
 
-async def look_once(state: Path, *, platform: PlatformOf = platform_of) -> int:
+async def look_once(state: Path, *, platform: PlatformOf | None = None) -> int:
     """Look at every environment once; how many changes were undone. One that cannot be undone now is tried again."""
-    looks = [_look_at(ground, platform(ground)) for ground in known_grounds(state)]
+    looks = [_look_at(ground, platform or _promptly) for ground in known_grounds(state)]
     return sum(await asyncio.gather(*looks))
 
 
-async def _look_at(ground: Ground, platform: Platform) -> bool:
+def _promptly(ground: Ground) -> Platform:
+    """A cluster that is away is asked again at the next look: one environment must not keep the others waiting."""
+    return platform_of(ground, patience_seconds=_PATIENCE_SECONDS)
+
+
+async def _look_at(ground: Ground, of: PlatformOf) -> bool:
     """Whether something was undone here. Whatever goes wrong is said, and keeps the guard from nothing else."""
     try:
-        intent = read_intent(ground)
+        platform, intent = of(ground), read_intent(ground)
         if intent is None:
             return await _take_away_abandoned(ground, platform)
         if why := why_undo(intent, read_heartbeat(ground), boot=boot_id(), now=machine_seconds()):

@@ -346,3 +346,16 @@ class TestDone:
         (record,) = read_records(ground)
         assert (record.ending, record.release) == (Ending.RELEASED, CANDIDATE)
         assert "had made it the stable release" in record.reason
+
+
+def test_an_environment_that_cannot_be_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of an environment whose platform cannot be told the guard says so at each look, and goes on to the others."""
+    for name in ("aside", "other"):
+        ground = Ground(tmp_path, "shop", name)
+        ground.folder.mkdir(parents=True)
+        (ground.folder / "cluster.json").write_text("{broken")
+    assert asyncio.run(guard.look_once(tmp_path)) == 0
+
+    said = "".join(capsys.readouterr())
+    assert all(f"shop/{name}: not undone yet" in said for name in ("aside", "other"))
+    assert "cluster.json cannot be read" in said

@@ -14,7 +14,7 @@ from tasks.adapters.grounds import Ground
 from tasks.adapters.platforms.kubernetes.databases import ClusterDatabase
 from tasks.adapters.platforms.kubernetes.platform import KubernetesPlatform
 from tasks.adapters.platforms.kubernetes.preflight import must_be_able
-from tasks.adapters.platforms.kubernetes.requests import Cluster
+from tasks.adapters.platforms.kubernetes.requests import PATIENCE_SECONDS, Cluster
 from tasks.adapters.platforms.local.platform import LocalPlatform
 from tasks.adapters.state import write_atomically
 from tasks.core.database import Database
@@ -36,14 +36,15 @@ class Whereabouts(BaseModel):
     kubeconfig: str = ""
 
 
-def platform_of(ground: Ground) -> LocalPlatform | KubernetesPlatform:
-    """As it was prepared; the local one where nothing else was said. Raises PlatformTrouble."""
+def platform_of(ground: Ground, *, patience_seconds: float = PATIENCE_SECONDS) -> LocalPlatform | KubernetesPlatform:
+    """As it was prepared; the local one where nothing else was said. A cluster that is away is asked again for so long.
+    Raises PlatformTrouble."""
     try:
         read = (ground.folder / _FILE).read_bytes()
     except FileNotFoundError:
         return LocalPlatform(ground.state, ground.target)
     try:
-        return _in_cluster(ground, Whereabouts.model_validate_json(read))
+        return _in_cluster(ground, Whereabouts.model_validate_json(read), patience_seconds)
     except ValidationError as broken:
         raise PlatformTrouble(f"{ground.folder / _FILE} cannot be read: prepare {ground.environment} anew") from broken
 
@@ -81,8 +82,8 @@ def _refuse_another(ground: Ground, file: str) -> None:
         )
 
 
-def _in_cluster(ground: Ground, known: Whereabouts) -> KubernetesPlatform:
-    cluster = Cluster(known.context, known.namespace, known.kubeconfig or None)
+def _in_cluster(ground: Ground, known: Whereabouts, patience_seconds: float = PATIENCE_SECONDS) -> KubernetesPlatform:
+    cluster = Cluster(known.context, known.namespace, known.kubeconfig or None, patience_seconds)
     return KubernetesPlatform(
         ground.state, Path(ground.folder), ground.target, ground.environment, cluster, url=known.url
     )

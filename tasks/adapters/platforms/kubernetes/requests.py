@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MANAGER = "towpath"
 _ANSWER_SECONDS = 10.0
-_PATIENCE_SECONDS = 45.0
+PATIENCE_SECONDS = 45.0
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.2, 3.0
 _AGAIN = frozenset((408, 429, 500, 502, 503, 504))
 _GONE, _CONFLICT = 404, 409
@@ -63,7 +63,7 @@ class Cluster:
     context: str
     namespace: str
     kubeconfig: str | None = None
-    patience_seconds: float = _PATIENCE_SECONDS
+    patience_seconds: float = PATIENCE_SECONDS
     _client: "ApiClient | None" = None
     _plurals: dict[tuple[str, str], str] = field(default_factory=dict)
 
