@@ -6,25 +6,66 @@ had the tests that ask for one are skipped with the reason, except in CI, where 
 
 import os
 import secrets
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from tests.lab.cluster.facts import Cluster, Gateway, of_lab, of_user
-from tests.lab.cluster.lifecycle import running
+from tests.lab.cluster.lifecycle import running, why_not
 from tests.lab.cluster.places import places
 from tests.lab.engine import LabMissingError
 
 # The first test of a cold machine waits for everything to be built.
 _COLD_SECONDS = 2400
+_OWN = ("TOWPATH_TEST_KUBECONFIG", "KUBECONFIG")
+_ROOT = Path(__file__).parents[2]
+
+
+_compiling = ExitStack()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a cluster come last: what they need is compiled while the others run."""
     for item in items:
-        if "cluster" in getattr(item, "fixturenames", ()):
+        if _needs_cluster(item):
             item.add_marker(pytest.mark.cluster)
             item.add_marker(pytest.mark.timeout(_COLD_SECONDS))
+    items.sort(key=_needs_cluster)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begin to compile, with what the processors have to spare. That it cannot be done is for the fixture to say."""
+    first = next((number for number, item in enumerate(session.items) if _needs_cluster(item)), 0)
+    if not first or session.config.option.collectonly or why_not() or any(map(os.environ.get, _OWN)):
+        return
+    argv = ["nice", "-n", "19", sys.executable, "-m", "tests.lab.cluster", "prepare"]
+    places().home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (places().home / "prepare.log").open("wb") as log:
+        begun = subprocess.Popen(
+            argv, cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    _compiling.callback(_end, begun)
+
+
+def pytest_sessionfinish() -> None:
+    _compiling.close()
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """With the compilers that it has started."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+    process.wait()
+
+
+def _needs_cluster(item: pytest.Item) -> bool:
+    return "cluster" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,10 @@
-"""`python -m tests.lab.cluster up | down [--purge] | status`."""
+"""`python -m tests.lab.cluster up | prepare | down [--purge] | status`."""
 
 import sys
 import time
 
 from tests.lab.cluster.facts import of_lab
-from tests.lab.cluster.lifecycle import down, is_up, up
+from tests.lab.cluster.lifecycle import down, is_up, prepare, up
 from tests.lab.cluster.places import places
 from tests.lab.engine import LabMissingError, say
 
@@ -18,6 +18,8 @@ def main(arguments: list[str]) -> int:
                 sys.stdout.write(f"export {name}={value if name != 'PATH' else f'{cluster.kubectl.parent}:$PATH'}\n")
             say(f"registry {cluster.registry}, gateway {cluster.gateway.address if cluster.gateway else 'none'}")
             say(f"cluster up in {time.monotonic() - began:.1f} s")
+        case ["prepare"]:
+            prepare()
         case ["down"]:
             down()
         case ["down", "--purge"]:
@@ -27,7 +29,7 @@ def main(arguments: list[str]) -> int:
             sys.stdout.write("running\n" if running else "stopped\n")
             return 0 if running else 1
         case _:
-            sys.stderr.write("usage: python -m tests.lab.cluster up | down [--purge] | status\n")
+            sys.stderr.write("usage: python -m tests.lab.cluster up | prepare | down [--purge] | status\n")
             return 2
     return 0
 

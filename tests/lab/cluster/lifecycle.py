@@ -51,6 +51,19 @@ def up() -> Places:
     return own
 
 
+def prepare() -> None:
+    """What takes longest and starts nothing: the programs, compiled. `up` waits for it, and then has them."""
+    own = places()
+    if reason := why_not():
+        raise LabMissingError(reason)
+    own.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with locked(own.home / "lock"):
+        install_packages()
+        make_kubectl(own)
+        for program in PROGRAMS:
+            built(own, program)
+
+
 def steps(own: Places, aside: Executor) -> Iterator[tuple[str, Callable[[], object]]]:
     """In this order, each needs the ones before."""
     yield "packages", install_packages
