@@ -86,6 +86,9 @@ class Platform(Protocol):
     def has_surroundings(self) -> bool:
         """Whether a release brings more than its components: databases, configuration, accounts."""
 
+    async def preview(self, release: Release) -> tuple[str, ...]:
+        """What putting the release would change beside its components' instances, a line each, for people to read."""
+
     async def surround(self, permit: Permit, release: Release) -> None:
         """Bring what the release's components need before any of them or a migration starts; nothing gets traffic."""
 

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from tasks.adapters.grounds import Ground
 from tasks.adapters.ledger import current_record
+from tasks.adapters.platforms.choosing import preview_of
 from tasks.core.approval import Answer, ApprovalRequest, Denied, Granted
 from tasks.core.platform import PlatformTrouble
 from tasks.core.release import Release
@@ -33,7 +34,11 @@ async def ask_for_permission(place: Workplace, request: DeliveryRequest, release
         return None
     ground = ground_of(place, place.settings.delivery.production)
     stable = _stable(ground)
-    asked = _request(place, request, release, ground, stable)
+    try:
+        changes = await preview_of(ground, place.settings.delivery, release)
+    except PlatformTrouble as trouble:
+        raise PermanentError(str(trouble)) from trouble
+    asked = _request(place, request, release, ground, (*differences(stable, release), *changes))
     async with question(ground, asked, place.settings.delivery.notifications) as hearing:
         try:
             async with asyncio.timeout(wanted.expires_seconds):
@@ -60,7 +65,7 @@ def _stable(ground: Ground) -> Release | None:
 
 
 def _request(
-    place: Workplace, request: DeliveryRequest, release: Release, ground: Ground, stable: Release | None
+    place: Workplace, request: DeliveryRequest, release: Release, ground: Ground, changes: tuple[str, ...]
 ) -> ApprovalRequest:
     wanted, now = place.settings.delivery.approvals, time.time()
     return ApprovalRequest(
@@ -79,7 +84,7 @@ def _request(
         asked_at=now,
         expires_at=now + wanted.expires_seconds,
         evidence=(
-            *differences(stable, release),
+            *changes,
             f"asked for by {request.who}" + (f": {request.why}" if request.why else ""),
         ),
     )

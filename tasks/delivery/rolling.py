@@ -17,6 +17,7 @@ from tasks.delivery.change import Change, step
 from tasks.retrying import PermanentError
 
 _READY_POLL_SECONDS = 0.2
+_SHOWN = 12
 _T = TypeVar("_T")
 
 
@@ -83,9 +84,11 @@ async def surround(change: Change) -> None:
     """What the release needs before its migrations and instances, on platforms where that is not in itself."""
     if not change.platform.has_surroundings:
         return
-    async with step(change, "surroundings"):
+    async with step(change, "surroundings") as saying:
+        lines = await told_plainly(change.platform.preview(change.release))
         change.has_moved = True
         await told_plainly(change.platform.surround(change.permit, change.release))
+        saying.text = "; ".join(lines[:_SHOWN]) + (f"; and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else "")
 
 
 @task(name="put beside", task_run_name="put beside", cache_policy=NO_CACHE)

@@ -50,6 +50,14 @@ class Answer(http.server.BaseHTTPRequestHandler):
         pass
 http.server.ThreadingHTTPServer(("", 8080), Answer).serve_forever()
 """
+_SCALED = {
+    "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+    "minReplicas": 1,
+    "maxReplicas": 4,
+    "metrics": [
+        {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "AverageValue", "averageValue": "2"}}}
+    ],
+}
 WEB = ComponentSettings(
     command=("serve",), ready_path="/ready", metrics=MetricsSettings(requests="web_requests", errors="web_errors")
 )
@@ -63,6 +71,7 @@ class Stage:
         self.folder = home / "delivery" / "shop" / "production"
         self.host = f"{namespace}.test"
         self.seen: Counter[str] = Counter()
+        self.has_ingress = self.has_scaler = False
         self.permit = self.take()
         self.platform = self.another()
 
@@ -108,21 +117,30 @@ class Stage:
         leaving = {"preStop": {"exec": {"command": ["sleep", "2"]}}}
         spec = {"terminationGracePeriodSeconds": 3, "containers": [container | {"lifecycle": leaving}]}
         template = {"metadata": {"labels": labels}, "spec": spec}
-        parent = {"name": self.gateway.name, "namespace": self.gateway.namespace}
-        rules = [{"backendRefs": [{"name": "web", "port": 80}]}]
+        traffic = self._ingress() if self.has_ingress else self._route()
+        scalers = [_object("autoscaling/v2", "HorizontalPodAutoscaler", "web", spec=_SCALED)] if self.has_scaler else []
         return [
             _object("v1", "ConfigMap", "settings", data={"of": variables["ANSWER"]}),
             _object(
                 "apps/v1", "Deployment", "web", spec={"selector": {"matchLabels": dict(labels)}, "template": template}
             ),
             _object("v1", "Service", "web", spec={"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]}),
-            _object(
-                "gateway.networking.k8s.io/v1",
-                "HTTPRoute",
-                "web",
-                spec={"parentRefs": [parent], "hostnames": [self.host], "rules": rules},
-            ),
+            traffic,
+            *scalers,
         ]
+
+    def _route(self) -> dict[str, Any]:
+        parent = {"name": self.gateway.name, "namespace": self.gateway.namespace}
+        rules = [{"backendRefs": [{"name": "web", "port": 80}]}]
+        spec = {"parentRefs": [parent], "hostnames": [self.host], "rules": rules}
+        return _object("gateway.networking.k8s.io/v1", "HTTPRoute", "web", spec=spec)
+
+    def _ingress(self) -> dict[str, Any]:
+        backend = {"service": {"name": "web", "port": {"number": 80}}}
+        path = {"path": "/", "pathType": "Prefix", "backend": backend}
+        rules = [{"host": self.host, "http": {"paths": [path]}}]
+        spec = {"ingressClassName": self.gateway.ingress_class, "rules": rules}
+        return _object("networking.k8s.io/v1", "Ingress", "web", spec=spec)
 
     def status(self) -> EnvironmentStatus:
         return self.run(self.platform.status("production"))

@@ -84,6 +84,39 @@ def test_a_canary_gets_its_share_and_goes(stage: Stage) -> None:
     assert stage.objects() == before
 
 
+def test_the_nginx_router(stage: Stage) -> None:
+    """Where an Ingress leads to a component, a canary Ingress gives its share, and goes with it."""
+    stage.has_ingress = True
+    stage.deliver(stage.release("v1"))
+    stage.until_seen("v1")
+    stage.put(stage.release("v2"))
+    stage.until_ready(Role.CANDIDATE)
+    stage.run(stage.platform.set_weight(stage.permit, 20.0))
+    stage.until_seen("v2")
+    assert 25 <= stage.answers(200)["v2"] <= 55
+    assert "Ingress/web-canary" in stage.objects()
+
+    stage.run(stage.platform.set_weight(stage.permit, 0.0))
+    assert "Ingress/web-canary" not in stage.objects()
+    stage.run(stage.platform.remove(stage.permit))
+    assert stage.answers(50) == {"v1": 50}
+
+
+def test_a_scaler_owns_the_number(stage: Stage) -> None:
+    """With an autoscaler a release comes up in its whole size at once, and the scaler's minimum is that size."""
+    stage.has_scaler = True
+    stage.deliver(stage.release("v1", replicas=3))
+    status = stage.until_ready(Role.STABLE, 3)
+    assert len(status.of(Role.STABLE)) == 3
+    told = stage.lab.run("-n", stage.namespace, "get", "hpa", "web", "-o", "jsonpath={.spec.minReplicas}")
+    assert told == "3"
+
+    stage.deliver(stage.release("v2", replicas=2))
+    stage.until_ready(Role.STABLE, 2)
+    told = stage.lab.run("-n", stage.namespace, "get", "hpa", "web", "-o", "jsonpath={.spec.minReplicas}")
+    assert told == "2"
+
+
 def test_nobody_notices_a_release(stage: Stage) -> None:
     """While requests come all the time a release replaces another, and none fails."""
     stage.deliver(stage.release("v1", replicas=2))

@@ -42,6 +42,9 @@ class Undoing:
     def has_surroundings(self) -> bool:
         raise AssertionError("the guard surrounds nothing")
 
+    async def preview(self, release: Release) -> tuple[str, ...]:
+        raise AssertionError("the guard asks nobody")
+
     async def surround(self, permit: Permit, release: Release) -> None:
         raise AssertionError("the guard surrounds nothing")
 

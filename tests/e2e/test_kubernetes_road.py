@@ -123,6 +123,7 @@ def test_staging_and_production_run_the_same(shop: Shop) -> None:
     assert {name: set(found) for name, found in shop.pods("staging").items()} == images
     assert all("@sha256:" in image for found in images.values() for image in found)
     assert [step.name for step in staging.steps][-2:] == ["target tests", "take over"]
+    assert "create StatefulSet postgres" in next(step.said for step in staging.steps if step.name == "surroundings")
     assert httpx.get(f"{shop.urls['production']}/healthz").json()["release"] == "v1.0.0"
 
 

@@ -19,6 +19,7 @@ from tasks.adapters.platforms.local.platform import LocalPlatform
 from tasks.adapters.state import write_atomically
 from tasks.core.database import Database
 from tasks.core.delivery import DeliverySettings
+from tasks.core.delivery_settings import ClusterSettings
 from tasks.core.platform import Platform, PlatformTrouble
 from tasks.core.release import Release
 
@@ -58,18 +59,29 @@ async def prepare(ground: Ground, delivery: DeliverySettings) -> Platform:
         local.prepare(ground.environment, wanted.port)
         return local
     _refuse_another(ground, "wanted.json")
-    place = wanted.cluster
-    known = Whereabouts(
-        context=place.context,
-        namespace=place.namespace,
-        url=place.url.rstrip("/"),
-        kubeconfig=os.environ.get("KUBECONFIG", ""),
-    )
+    known = _whereabouts(wanted.cluster)
     platform = _in_cluster(ground, known)
     await must_be_able(platform.cluster)
     await platform.begin()
     write_atomically(ground.folder / _FILE, known.model_dump_json(indent=1) + "\n", mode=0o600)
     return platform
+
+
+async def preview_of(ground: Ground, delivery: DeliverySettings, release: Release) -> tuple[str, ...]:
+    """What the release would change there, before anything is prepared. Raises PlatformTrouble."""
+    wanted = delivery.environments[ground.environment].cluster
+    if wanted is None or delivery.platform == "local":
+        return ()
+    return await _in_cluster(ground, _whereabouts(wanted)).preview(release)
+
+
+def _whereabouts(place: ClusterSettings) -> Whereabouts:
+    return Whereabouts(
+        context=place.context,
+        namespace=place.namespace,
+        url=place.url.rstrip("/"),
+        kubeconfig=os.environ.get("KUBECONFIG", ""),
+    )
 
 
 def _refuse_another(ground: Ground, file: str) -> None:

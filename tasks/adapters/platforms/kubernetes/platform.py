@@ -277,9 +277,12 @@ class KubernetesPlatform:
         names = {identity_of(each, where.namespace) for each in documents}
         with changing(self._folder, permit):
             pass
+        state = await self._keeping_state()
+        if names - state.known():
+            # NOTE: before it is there, or nobody would know to delete it.
+            state = await self._take_stock(permit, lambda known: known | names)
         for document in documents:
             await self.cluster.apply(document)
-        state = await self._keeping_state()
         for stale in [each for each in state.known() if each.kind == "Ingress" and each not in names]:
             await self.cluster.delete(stale)
         await until_routed(self.cluster, documents)

@@ -64,6 +64,10 @@ class LocalPlatform:
     def has_surroundings(self) -> bool:
         return False
 
+    async def preview(self, release: Release) -> tuple[str, ...]:
+        del release
+        return ()
+
     async def surround(self, permit: Permit, release: Release) -> None:
         """Processes bring with them what they need."""
         del release
