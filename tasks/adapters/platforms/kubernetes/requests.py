@@ -7,10 +7,10 @@ It must never use the kubeconfig's current context: the context is always named.
 import asyncio
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks.core.cluster.documents import Document, Identity, identity_of
 from tasks.core.platform import PlatformTrouble
@@ -54,6 +54,17 @@ class Answer:
         with suppress(PlatformTrouble):
             return " ".join(str(self.document().get("message") or "").split())[:400]
         return ""
+
+
+class _Question(NamedTuple):
+    """One request as it is sent."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = {}
+    body: Mapping[str, Any] | None = None
+    kind: str = "application/json"
+    seconds: float = _ANSWER_SECONDS
 
 
 @dataclass
@@ -106,14 +117,6 @@ class Cluster:
         found = (await self.ask("GET", await self._collection(version, kind), query=query)).document()
         return [{"apiVersion": version, "kind": kind, **item} for item in found.get("items") or ()]
 
-    async def has(self, version: str, kind: str) -> bool:
-        """Whether the cluster knows this kind at all."""
-        try:
-            await self._collection(version, kind)
-        except Refused:
-            return False
-        return True
-
     async def log_of(self, pod: str, *, lines: int = 20, previous: bool = False) -> str:
         """The last lines of a pod's log; empty where there is none."""
         query = {"tailLines": str(lines), "previous": str(previous).lower()}
@@ -125,7 +128,7 @@ class Cluster:
     async def metrics_of(self, pod: str, port: int, path: str, *, seconds: float) -> bytes:
         """What a pod answers at this path, by way of the API. Raises PlatformTrouble; asks once."""
         inside = f"/api/v1/namespaces/{self.namespace}/pods/{pod}:{port}/proxy{path}"
-        return (await self._once("GET", inside, {}, None, "", seconds)).body
+        return (await self._once(_Question("GET", inside, seconds=seconds))).body
 
     async def may(self, verb: str, group: str, resource: str, subresource: str = "") -> bool:
         """Whether we may do this here, by the cluster's own word."""
@@ -181,11 +184,12 @@ class Cluster:
     ) -> Answer:
         """The answer, asked for again while the API is away or busy. Raises Conflict, Refused, PlatformTrouble.
 
-        Every request here may be made twice: applying, replacing what was read, and deleting come to the same."""
+        Every request here may be made twice: applying, replacing what was read, and deleting come to the same. Whoever
+        creates something must be able to tell whether what is there is its own."""
         deadline, wait = time.monotonic() + self.patience_seconds, _FIRST_WAIT_SECONDS
         while True:
             try:
-                answer = await self._once(method, path, query, body, kind, _ANSWER_SECONDS)
+                answer = await self._once(_Question(method, path, query, body, kind))
                 if answer.status not in _AGAIN:
                     return self._judged(answer, method, path, may_lack=may_lack)
                 why = f"answers {answer.status} {answer.said()}".strip()
@@ -209,26 +213,11 @@ class Cluster:
             case _:
                 raise Refused(f"{what} was refused ({answer.status}): {said}")
 
-    async def _once(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        body: Mapping[str, Any] | None,
-        kind: str,
-        seconds: float,
-    ) -> Answer:
-        return await asyncio.to_thread(self._send, method, path, query, body, kind, seconds)
+    async def _once(self, question: _Question) -> Answer:
+        return await asyncio.to_thread(self._send, question)
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        body: Mapping[str, Any] | None,
-        kind: str,
-        seconds: float,
-    ) -> Answer:
+    def _send(self, question: _Question) -> Answer:
+        method, path, query, body, kind, seconds = question
         import urllib3
         from kubernetes.client import ApiException
 
@@ -279,7 +268,3 @@ def _client(context: str, kubeconfig: str | None) -> "ApiClient":
 
 
 IN_CLUSTER = "in-cluster"
-
-
-def selected(documents: Iterable[Document], namespace: str) -> frozenset[Identity]:
-    return frozenset(identity_of(each, namespace) for each in documents)

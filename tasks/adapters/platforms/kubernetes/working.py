@@ -4,6 +4,7 @@ import asyncio
 import time
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from tasks.adapters.platforms.kubernetes.requests import Cluster, Conflict
 from tasks.adapters.state import write_atomically
@@ -15,6 +16,7 @@ from tasks.core.prose import last_line
 
 _LOOK_SECONDS = 0.3
 _LINES = 500
+_BEGUN = "towpath.dev/begun"
 
 
 class JobFailed(PlatformTrouble):
@@ -25,7 +27,7 @@ async def run_job(cluster: Cluster, job: Document, *, log: Path, deadline_second
     """What it said, once it has come to a good end; the job is gone then. Raises JobFailed, PlatformTrouble."""
     name = str(job["metadata"]["name"])
     where = Identity("batch/v1", "Job", cluster.namespace, name)
-    await _begin(cluster, where, job)
+    await _begin(cluster, where, {**job, "metadata": {**job["metadata"], "annotations": {_BEGUN: uuid4().hex}}})
     try:
         ended = await _until_ended(cluster, where, deadline_seconds)
         said = await _said(cluster, name)
@@ -47,6 +49,9 @@ async def _begin(cluster: Cluster, where: Identity, job: Document) -> None:
             await cluster.create(job)
         except Conflict as there:
             other = await cluster.read(where)
+            if other is not None and _mark_of(other) == _mark_of(job):
+                # NOTE: ours, whose creation was answered by nothing and asked for again.
+                return
             if other is not None and ending_of(other) is None and "deletionTimestamp" not in other["metadata"]:
                 raise PlatformTrouble(
                     f"{where.name} is at work already: wait for its end, or delete that Job"
@@ -58,6 +63,10 @@ async def _begin(cluster: Cluster, where: Identity, job: Document) -> None:
             raise PlatformTrouble(f"the Job {where.name} of before does not go away")
         # NOTE: deleting takes the cluster a moment, and tells nobody of its end.
         await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _mark_of(job: Document) -> str:
+    return str((job["metadata"].get("annotations") or {}).get(_BEGUN) or "")
 
 
 async def _until_ended(cluster: Cluster, where: Identity, deadline_seconds: float) -> str:
