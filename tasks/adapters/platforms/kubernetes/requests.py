@@ -233,7 +233,7 @@ class Cluster:
             )
             return Answer(found.status, found.read() or b"")
         except ApiException as refused:
-            raise _Away(f"cannot be asked ({refused.reason})") from refused
+            raise _Away(f"cannot be asked ({' '.join(str(refused.reason).split())[:200]})") from refused
         except (urllib3.exceptions.HTTPError, OSError) as away:
             raise _Away(f"does not answer ({type(away).__name__})") from away
 
