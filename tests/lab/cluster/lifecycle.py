@@ -52,7 +52,7 @@ def up() -> Places:
 
 
 def prepare() -> None:
-    """What takes longest and starts nothing: the programs, compiled. `up` waits for it, and then has them."""
+    """What takes longest and starts nothing: programs compiled, Debian unpacked. `up` waits until it is done."""
     own = places()
     if reason := why_not():
         raise LabMissingError(reason)
@@ -62,6 +62,8 @@ def prepare() -> None:
         make_kubectl(own)
         for program in PROGRAMS:
             built(own, program)
+        # The other architecture's is unpacked by programs of that one, which only a lab that is up can run.
+        base_images.python_layer(own, base_images.both()[0])
 
 
 def steps(own: Places, aside: Executor) -> Iterator[tuple[str, Callable[[], object]]]:
