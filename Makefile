@@ -8,7 +8,7 @@ TARGET ?=
 BIN := .venv/bin
 STAMP := .venv/.towpath-installed
 
-.PHONY: help install run test lint up down lab-up lab-down bench bench-judge docs clean
+.PHONY: help install run test test-long lint up down lab-up lab-down bench bench-judge docs clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -30,8 +30,11 @@ run: $(STAMP) ## show the whole road on the sample shop; with TARGET (a folder o
 	@[ -n "$(TARGET)" ] || exec $(BIN)/towpath demo
 	@[ -z "$(TARGET)" ] || { echo "CI of $(TARGET); image checks are skipped where no container engine is found (--allow-missing docker)"; exec $(BIN)/towpath ci "$(TARGET)" --allow-missing docker; }
 
-test: $(STAMP) lint ## lint, types, import contracts, all tests
-	@$(BIN)/pytest
+test: $(STAMP) lint ## lint, types, import contracts, all tests but the long ones on a cluster
+	@$(BIN)/pytest -m "not long"
+
+test-long: $(STAMP) ## the shop's whole road on a cluster, and the lab killed and taken down (ten minutes beyond make test)
+	@$(BIN)/pytest -m long
 
 lint: $(STAMP) ## what `make test` asks before the tests
 	@$(BIN)/ruff check --quiet .

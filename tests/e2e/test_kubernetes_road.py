@@ -23,7 +23,7 @@ from tests.lab.cluster.facts import Cluster, Gateway
 from tests.lab.front_door import front_door
 
 pytest_plugins = ["tests.lab.pytest_cluster"]
-pytestmark = [pytest.mark.server, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.long, pytest.mark.server, pytest.mark.timeout(1800)]
 
 
 class Shop:

@@ -23,6 +23,7 @@ from tests.lab.cluster.lifecycle import DAEMONS
 from tests.lab.cluster.places import CONTEXT, NODE_ADDRESS, Places, places
 
 pytest_plugins = ["tests.lab.pytest_cluster"]
+pytestmark = pytest.mark.long
 
 SHARED = ("programs", "registry", "registry.json", "layers")
 
