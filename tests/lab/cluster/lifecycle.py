@@ -52,18 +52,15 @@ def up() -> Places:
 
 
 def prepare() -> None:
-    """What takes longest and starts nothing: programs compiled, Debian unpacked. `up` waits until it is done."""
+    """What takes longest: the programs, compiled. It starts nothing, and installs no package, since other tests may be
+    doing that at the same moment. `up` waits until it is done."""
     own = places()
     if reason := why_not():
         raise LabMissingError(reason)
     own.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     with locked(own.home / "lock"):
-        install_packages()
-        make_kubectl(own)
         for program in PROGRAMS:
             built(own, program)
-        # The other architecture's is unpacked by programs of that one, which only a lab that is up can run.
-        base_images.python_layer(own, base_images.both()[0])
 
 
 def steps(own: Places, aside: Executor) -> Iterator[tuple[str, Callable[[], object]]]:
