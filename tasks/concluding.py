@@ -31,7 +31,7 @@ def facts_of(place: Workplace) -> dict[str, Any]:
     snapshot = place.snapshot
     return {
         "target": snapshot.source,
-        "name": place.settings.name or snapshot.name,
+        "name": place.target,
         "revision": snapshot.revision,
         "dirty": snapshot.is_dirty,
         "seconds": round(place.seconds(), 3),

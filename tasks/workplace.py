@@ -58,6 +58,11 @@ class Workplace:
         self.keys: dict[str, str] = {}
         self.has_swept_engine = False
 
+    @property
+    def target(self) -> str:
+        """The target's name: as it is configured, else as its folder or address says."""
+        return self.settings.name or self.snapshot.name
+
     def seconds(self) -> float:
         """Since the run began; by a clock that nobody sets."""
         return time.monotonic() - self._began

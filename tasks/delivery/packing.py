@@ -71,8 +71,7 @@ async def _render(place: Workplace, delivery: DeliverySettings) -> dict[str, tup
         )
         documents = tuple(_documents(text, cluster.overlay))
         parts = pinned_parts(parts_of(documents, delivery.components, cluster.namespace), {})
-        services = [str(each["metadata"]["name"]) for part in parts.components.values() for each in part.services]
-        must_split(parts.routes, frozenset(services))
+        must_split(parts.routes, parts.services)
         found[name] = documents
     return found
 
@@ -93,27 +92,27 @@ async def _push_all(place: Workplace, request: DeliveryRequest, version: str) ->
         known = ", ".join(name.removeprefix("images/") for name in checks) or "none"
         raise BadInput(f"delivery.components: there is no image {missing[0]}; known: {known}: see [images]")
     names = sorted(set(wanted.values()))
-    pushes = [await _push_of(place, request, checks[f"images/{name}"], name, version) for name in names]
+    epoch = await committed_at(request.target, place.snapshot, state=place.state)
+    pushes = [_push_of(place, request, checks[f"images/{name}"], name, version, epoch) for name in names]
     done = await asyncio.gather(*(push_image(each, credentials=_credentials()) for each in pushes))
     pushed = dict(zip(names, done, strict=True))
     return {component: pushed[image] for component, image in wanted.items()}
 
 
-async def _push_of(
-    place: Workplace, request: DeliveryRequest, check: PlannedCheck, name: str, version: str
+def _push_of(
+    place: Workplace, request: DeliveryRequest, check: PlannedCheck, name: str, version: str, epoch: int
 ) -> ImagePush:
     snapshot, registry = place.snapshot, place.settings.delivery.registry
     settings = check.image_settings or ImageSettings()
     assert check.image is not None
-    epoch = await committed_at(request.target, snapshot, state=place.state)
     origin = request.origin
     # NOTE: nothing of the version goes into the image: what staging has had is what production gets, bit for bit.
-    title, revision = f"{_target(place)}-{name}", snapshot.revision
+    title, revision = f"{place.target}-{name}", snapshot.revision
     labels = labels_of(title=title, source=snapshot.source, revision=revision, version="", created="")
     given = {"VERSION": revision[:12], "REVISION": revision, **settings.build_arguments}
     inputs = [place.inputs(check.inputs), settings.model_dump(mode="json"), registry.platforms, revision]
     return ImagePush(
-        repository=repository_of(registry.prefix, _target(place), name),
+        repository=repository_of(registry.prefix, place.target, name),
         tags=tags_of(
             revision=snapshot.revision,
             version=version,
@@ -136,10 +135,6 @@ async def _push_of(
         is_insecure=registry.insecure,
         timeout_seconds=settings.build_timeout_seconds,
     )
-
-
-def _target(place: Workplace) -> str:
-    return place.settings.name or place.snapshot.name
 
 
 def _credentials() -> tuple[str, str] | None:

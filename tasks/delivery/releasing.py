@@ -39,7 +39,7 @@ def ground_of(place: Workplace, environment: str) -> Ground:
 
 
 def target_name(place: Workplace) -> str:
-    return place.settings.name or place.snapshot.name
+    return place.target
 
 
 @task(name="build", task_run_name="build", cache_policy=NO_CACHE)

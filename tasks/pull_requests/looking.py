@@ -86,7 +86,7 @@ async def measure_size(review: Review) -> CheckResult:
 async def compare_coverage(review: Review) -> CheckResult:
     """What CI measured of the head, and of the base by a run that no stranger's change could have written."""
     change, place, settings = review.pull.change, review.place, review.settings.pull_requests.coverage
-    name = place.settings.name or place.snapshot.name
+    name = place.target
     if review.request.origin and covers(change):
         await _until_measured(place.state, name, change.head, most_seconds=settings.wait_seconds)
     head = recorded_coverage(place.state, name=name, commits=(change.head,))

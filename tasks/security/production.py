@@ -54,7 +54,7 @@ async def look_at_production(place: Workplace, request: SecurityRequest) -> tupl
     """A line for each environment: what is new there, who was told, or why it could not be looked at."""
     if not request.watches_production:
         return ()
-    name = place.settings.name or place.snapshot.name
+    name = place.target
     grounds = [ground for ground in known_grounds(place.state) if ground.target == name]
     if not grounds:
         return ("nothing runs in any environment of this home, so that nothing there was looked at",)

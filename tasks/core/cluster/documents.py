@@ -48,6 +48,11 @@ class Parts:
     routes: tuple[Document, ...]
     surroundings: tuple[Document, ...]
 
+    @property
+    def services(self) -> frozenset[str]:
+        """Names of the components' Services, as stable ones have them."""
+        return frozenset(str(each["metadata"]["name"]) for part in self.components.values() for each in part.services)
+
 
 def identity_of(document: Document, namespace: str) -> Identity:
     """Raises ManifestsRefused for what is no object."""

@@ -50,12 +50,6 @@ class Placed:
     group: Group
     parts: Parts
 
-    @property
-    def services(self) -> frozenset[str]:
-        return frozenset(
-            str(service["metadata"]["name"]) for part in self.parts.components.values() for service in part.services
-        )
-
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -116,7 +110,7 @@ def routes_in(where: Surroundings) -> tuple[Document, ...]:
     leading = where.candidate or where.stable
     if leading is None:
         return ()
-    services = leading.services if where.stable is None else leading.services | where.stable.services
+    services = leading.parts.services if where.stable is None else leading.parts.services | where.stable.parts.services
     percent = where.percent if where.candidate else 0.0
     return routes_for(leading.parts.routes, services, percent, has_stable=where.stable is not None)
 

@@ -172,7 +172,7 @@ class KubernetesPlatform:
     def _must_be_routed(self, release: Release, artifact: ClusterArtifact) -> None:
         placed = self._fresh(release, artifact)
         try:
-            must_split(placed.parts.routes, placed.services)
+            must_split(placed.parts.routes, placed.parts.services)
         except ManifestsRefused as refused:
             raise PlatformTrouble(str(refused)) from refused
 
@@ -193,18 +193,19 @@ class KubernetesPlatform:
         return state
 
     async def _change(self, permit: Permit, change: Callable[[Wanted], Wanted]) -> ClusterState:
-        def both(state: ClusterState) -> ClusterState:
-            with changing(self._folder, permit):
-                return state.model_copy(update={"wanted": change(state.wanted)})
-
-        return await self._keeping.change(both)
+        return await self._keep(permit, lambda state: state.model_copy(update={"wanted": change(state.wanted)}))
 
     async def _note(self, permit: Permit, *, is_promoting: bool) -> None:
-        def both(state: ClusterState) -> ClusterState:
-            with changing(self._folder, permit):
-                return state.model_copy(update={"is_promoting": is_promoting})
+        await self._keep(permit, lambda state: state.model_copy(update={"is_promoting": is_promoting}))
 
-        await self._keeping.change(both)
+    async def _keep(self, permit: Permit, change: Callable[[ClusterState], ClusterState]) -> ClusterState:
+        """A change of the environment's state, by whoever may change the environment and nobody else."""
+
+        def permitted(state: ClusterState) -> ClusterState:
+            with changing(self._folder, permit):
+                return change(state)
+
+        return await self._keeping.change(permitted)
 
     async def _where(self, state: ClusterState) -> Surroundings:
         wanted = state.wanted
@@ -261,13 +262,12 @@ class KubernetesPlatform:
     async def _take_stock(
         self, permit: Permit, change: Callable[[frozenset[Identity]], frozenset[Identity]]
     ) -> ClusterState:
-        def both(state: ClusterState) -> ClusterState:
-            with changing(self._folder, permit):
-                listed = sorted(change(state.known()))
-                inventory = tuple((each.version, each.kind, each.namespace, each.name) for each in listed)
-                return state.model_copy(update={"inventory": inventory})
+        def listed(state: ClusterState) -> ClusterState:
+            known = sorted(change(state.known()))
+            inventory = tuple((each.version, each.kind, each.namespace, each.name) for each in known)
+            return state.model_copy(update={"inventory": inventory})
 
-        return await self._keeping.change(both)
+        return await self._keep(permit, listed)
 
     async def _route(self, permit: Permit, where: Surroundings) -> None:
         """The routes alone, until the gateway follows. A canary Ingress that is not wanted any more goes at once."""

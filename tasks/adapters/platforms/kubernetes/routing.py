@@ -57,5 +57,5 @@ async def routed_percent(cluster: Cluster, where: Surroundings) -> float | None:
         return None
     for route in leading.parts.routes:
         if route["kind"] == ROUTE and (found := await cluster.read(identity_of(route, cluster.namespace))) is not None:
-            return share_in(found, leading.services)
+            return share_in(found, leading.parts.services)
     return None
