@@ -71,6 +71,7 @@ def keep_apart(held: AsyncExitStack, run: OpenRun | Workplace, *snapshots: Snaps
         readable=(tools, tools.resolve()),
         writable=tuple(place for places in written for place in places),
         home=snapshots[0].caches / "home",
+        scratch=run.state,
     )
     try:
         held.enter_context(sealed(seal))

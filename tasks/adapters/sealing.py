@@ -1,8 +1,9 @@
 """A room for whatever a stranger's change makes our tools do: tests, builds, installs, configuration that is code.
 
 While a seal is set, every program of a run is started in a room: it sees the system, our programs and its own slot; it
-has processes and a network of its own (only installs reach the outside), a home that is empty but for addresses of
-registries, and no variable or line of configuration that could hold a secret. What it writes stays in its slot.
+has processes and a network of its own (installs reach registries, through a proxy, and nothing else), a home that is
+empty but for addresses of registries, and no variable or line of configuration that could hold a secret. What it writes
+stays in its slot.
 
 It must never let a program out because a room cannot be made: the run is then refused.
 """
@@ -18,14 +19,21 @@ from pathlib import Path
 from tasks.adapters.allowed_variables import clean_environment, is_secret
 from tasks.adapters.confinement import Room, confined, means
 from tasks.adapters.process import Command, Need, starting_through
+from tasks.adapters.scratch import scratch_folder
 from tasks.adapters.state import write_atomically
+from tasks.adapters.way_out import way_out
+from tasks.core.registries import PUBLIC, Address, registries_in, registries_named
 
 _HOME = "/home/towpath"
+_HOSTS = ".towpath-hosts"
+_WAY_OUT = "/run/towpath-way-out"
+_WAY_IN = Path(__file__).with_name("way_in.py")
 _OURS = Path(__file__).resolve().parents[2]
 _CONFIGURATIONS = (".npmrc", ".config/pip/pip.conf", ".pip/pip.conf", ".config/uv/uv.toml", ".yarnrc.yml")
 # Where version managers keep what the programs on a path hand over to; none keeps credentials there.
 _MANAGERS = (".pyenv", ".nvm/versions", ".asdf", ".volta", ".rustup", ".local/share/uv/python", ".local/share/mise")
-_SECRET_LINE = re.compile(r"(_auth|token|password|passwd|secret|username|credential|key)", re.IGNORECASE)
+# A proxy that is named in a file would be asked instead of the way out.
+_SECRET_LINE = re.compile(r"(_auth|token|password|passwd|secret|username|credential|key|proxy)", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(?<=//)[^/\s@]+@")
 # Who runs inside is looked up by programs that would not start otherwise.
 _NAMES = ("/etc/passwd", "/etc/group")
@@ -37,11 +45,15 @@ class SealMissing(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Seal:
-    """What is kept for a run's programs: folders they may read, folders they may write, and an empty home."""
+    """What is kept for a run's programs: folders they may read, folders they may write, and an empty home.
+
+    `scratch` takes the way out while there are rooms.
+    """
 
     readable: tuple[Path, ...]
     writable: tuple[Path, ...]
     home: Path
+    scratch: Path
 
 
 @contextmanager
@@ -53,23 +65,38 @@ def sealed(seal: Seal) -> Iterator[None]:
             " or give such runs a work pool of containers"
         )
     _furnish(seal.home)
-    with starting_through(lambda command: in_room(command, seal)):
+    with (
+        scratch_folder(seal.scratch) as place,
+        way_out(place, registries_of_machine()) as way,
+        starting_through(lambda command: in_room(command, seal, way)),
+    ):
         yield
 
 
-def in_room(command: Command, seal: Seal) -> Command:
+def registries_of_machine() -> frozenset[Address]:
+    """The public ones, what this user's package managers are configured with, and TOWPATH_REGISTRIES."""
+    files = (Path.home() / name for name in _CONFIGURATIONS)
+    texts = [file.read_text("utf-8", "replace") for file in files if file.is_file()]
+    given = clean_environment(needs=frozenset({Need.REGISTRY}), extras={})
+    texts += [f"{name}={value}" for name, value in given.items()]
+    return PUBLIC | registries_in(texts) | registries_named(os.environ.get("TOWPATH_REGISTRIES", ""))
+
+
+def in_room(command: Command, seal: Seal, way: Path) -> Command:
     """The same command from inside; what is our own and runs nothing of the target's stays as it is."""
     if command.is_own:
         return command
-    has_network = bool({Need.REGISTRY, Need.ENGINE} & command.needs)
+    may_leave = Need.REGISTRY in command.needs
     room = Room(
-        readable={str(place): place for place in _readable(seal, command)},
+        readable={str(place): place for place in _readable(seal, command)}
+        | {"/etc/hosts": seal.home / _HOSTS}
+        | ({_WAY_OUT: way} if may_leave else {}),
         writable={str(place): place for place in (*seal.writable, *command.writes)} | {_HOME: seal.home},
-        has_network=has_network,
     )
+    through = (sys.executable, "-S", "-E", "-I", str(_WAY_IN), _WAY_OUT) if may_leave else ()
     return replace(
         command,
-        argv=confined(command.argv, room, directory=str(command.directory), variables=_variables(command)),
+        argv=confined((*through, *command.argv), room, directory=str(command.directory), variables=_variables(command)),
         directory=Path("/"),
         environment={},
         needs=frozenset(),
@@ -104,6 +131,7 @@ def _variables(command: Command) -> Mapping[str, str]:
 def _furnish(home: Path) -> None:
     """A home with the addresses of the user's registries, and none of the user's credentials."""
     home.mkdir(parents=True, exist_ok=True)
+    write_atomically(home / _HOSTS, "127.0.0.1 localhost\n::1 localhost\n")
     for name in _CONFIGURATIONS:
         with_secrets = Path.home() / name
         if with_secrets.is_file():

@@ -29,6 +29,7 @@ _STALE = re.compile(
     r"|not in sync|ERR_PNPM_OUTDATED_LOCKFILE|YN0028|pyproject.toml changed significantly",
     re.IGNORECASE,
 )
+_NO_WAY_OUT = re.compile(r"towpath: (?P<place>\S+) is no registry that this room may reach")
 _SPACE = re.compile(r"No space left on device|ENOSPC", re.IGNORECASE)
 
 
@@ -51,6 +52,11 @@ def explain_install(manager: Manager, log: str, *, ending: str, log_path: str) -
     if _OLD_NODE.search(text):
         return InstallTrouble(
             f"this machine's Node is too old for {manager.value} or a package: {_last(text)}", "install a newer Node"
+        )
+    if found := _NO_WAY_OUT.search(text):
+        return InstallTrouble(
+            f"a stranger's installation may reach registries, and {found['place']} is none",
+            f"if it is one, name it in TOWPATH_REGISTRIES where the worker runs: TOWPATH_REGISTRIES={found['place']}",
         )
     if _SPACE.search(text):
         return InstallTrouble(

@@ -115,7 +115,11 @@ async def test_a_port_that_somebody_took_is_told_and_waited_for(tmp_path: Path) 
             await on.until_status(lambda status: "address already in use" in status.note, what="the port is taken")
         await on.until_status(lambda status: not status.note, what="the router is there")
         await on.until_ready(Role.STABLE, 1)
-        assert await on.answers(5) == {"v1": 5}
+
+        async def is_served() -> bool:
+            return await on.answers(5) == {"v1": 5}
+
+        await until(is_served, what="the router that is back has seen the instance")
 
 
 async def test_an_environment_that_was_made_anew_has_nothing_of_the_old_one(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from tasks.core.origin import Origin
 from tasks.core.tiers import TRUSTED, tier_of
 
 DAY = 86_400.0
+WAY = Path("/somewhere/way-out")
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,7 @@ DAY = 86_400.0
             'npmRegistryServer: "https://npm.example"\n',
         ),
         ('[[index]]\nurl = "https://u@h/simple"\npassword = "x"\n', '[[index]]\nurl = "https://h/simple"\n'),
+        ("https-proxy=http://proxy.example:3128\n", ""),
         ("", ""),
     ],
 )
@@ -49,27 +51,29 @@ def command(tmp_path: Path, *, needs: frozenset[Need] = frozenset(), is_own: boo
 
 
 def seal(tmp_path: Path) -> Seal:
-    return Seal(readable=(), writable=(tmp_path,), home=tmp_path)
+    return Seal(readable=(), writable=(tmp_path,), home=tmp_path, scratch=tmp_path)
 
 
 def test_the_room_of_a_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable that may hold a secret is handed in, not even one given on purpose; there is no network."""
     monkeypatch.setenv("NPM_TOKEN", "secret")
-    inside = in_room(command(tmp_path), seal(tmp_path))
+    inside = in_room(command(tmp_path), seal(tmp_path), WAY)
 
     assert "secret" not in " ".join(inside.argv)
     assert "https://h/" in inside.argv
     assert "--share-net" not in inside.argv
+    assert str(WAY) not in inside.argv
     assert (inside.argv[-2:], inside.environment, inside.needs) == (("tool", "word"), {}, frozenset())
 
 
 def test_the_room_of_an_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What installs packages reaches the network, without the registry's token."""
+    """What installs packages has the way out to registries, without a token and without a network."""
     monkeypatch.setenv("NPM_TOKEN", "secret")
     monkeypatch.setenv("UV_INDEX_URL", "https://me:secret@h/simple")
-    inside = in_room(command(tmp_path, needs=frozenset({Need.REGISTRY})), seal(tmp_path))
+    inside = in_room(command(tmp_path, needs=frozenset({Need.REGISTRY})), seal(tmp_path), WAY)
 
-    assert "--share-net" in inside.argv
+    assert str(WAY) in inside.argv
+    assert "--share-net" not in inside.argv
     assert "https://h/simple" in inside.argv
     assert "secret" not in " ".join(inside.argv)
 
@@ -77,7 +81,7 @@ def test_the_room_of_an_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_our_own_programs_stay_outside(tmp_path: Path) -> None:
     """A program that runs nothing of the target's is started as it is."""
     own = command(tmp_path, is_own=True)
-    assert in_room(own, seal(tmp_path)) is own
+    assert in_room(own, seal(tmp_path), WAY) is own
 
 
 def test_a_home_is_never_shown_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +90,8 @@ def test_a_home_is_never_shown_whole(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (home / "bin").mkdir(parents=True)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("PATH", f"{home}:{home.parent}:{home / 'bin'}:/usr/bin")
-    words = in_room(command(tmp_path), Seal(readable=(), writable=(), home=tmp_path / "own")).argv
+    own = Seal(readable=(), writable=(), home=tmp_path / "own", scratch=tmp_path)
+    words = in_room(command(tmp_path), own, WAY).argv
 
     shown = {words[number + 1] for number, word in enumerate(words) if word == "--ro-bind"}
     assert str(home / "bin") in shown

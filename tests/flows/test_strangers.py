@@ -4,6 +4,7 @@ Given a repository whose checks run what the pull request holds, when a fork fil
 gates decide, and neither logs, reports nor any folder but its own hold a trace of it.
 """
 
+import json
 import os
 import shutil
 import socket
@@ -103,6 +104,34 @@ async def test_nothing_gets_out(scene: Scene) -> None:
     assert str(os.getpid()) not in log.partition("processes: ")[2].partition("\n")[0]
     assert not scene.has_called_home()
     assert git(scene.target.folder, "branch", "--list", "planted") == ""
+
+
+async def test_an_installation_reaches_registries_alone(scene: Scene) -> None:
+    """What a fork has its installation run cannot reach this machine, and the log says where it wanted to go."""
+    port = scene.listener.getsockname()[1]
+    calling = (
+        f"require('net').connect({port}, '127.0.0.1').on('error', e => console.log('straight: ' + e.code));"
+        f"require('http').get({{host: 'localhost', port: process.env.http_proxy.split(':')[2], path: 'http://127.0.0.1:{port}/'}},"
+        " r => console.log('by the proxy: ' + r.statusCode))"
+    )
+    package = {
+        "name": "x",
+        "version": "1.0.0",
+        "scripts": {"preinstall": f'node -e "{calling}"; exit 1', "test": "true"},
+    }
+    lock = {"name": "x", "version": "1.0.0", "lockfileVersion": 3, "packages": {"": {"name": "x", "version": "1.0.0"}}}
+    git(scene.target.folder, "checkout", "--quiet", "fork")
+    scene.target.write({"package.json": json.dumps(package), "package-lock.json": json.dumps(lock)})
+    scene.head = scene.commit("feat: a package")
+    git(scene.target.folder, "checkout", "--quiet", "main")
+    scene.origin = scene.origin.model_copy(update={"commit": scene.head})
+    await scene.run(flow=ci)
+
+    said = scene.said()
+    assert "straight: ECONNREFUSED" in said
+    assert "by the proxy: 403" in said
+    assert f"127.0.0.1:{port} is no registry" in said
+    assert not scene.has_called_home()
 
 
 async def test_nothing_is_left_behind(scene: Scene) -> None:
