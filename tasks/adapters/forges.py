@@ -28,7 +28,7 @@ async def forge_of(origin: Origin, base: Mapping[str, str] = os.environ) -> Asyn
     access = access_of(forge_address(base), base)
     if access is None:
         raise NoAccess("GITHUB_TOKEN is not set, nor TOWPATH_GITHUB_APP_ID with TOWPATH_GITHUB_APP_KEY")
-    async with connected(access, origin.repository) as connection:
+    async with connected(access, origin.repository, for_stranger=not origin.is_trusted) as connection:
         yield GitHubForge(connection)
 
 

@@ -26,6 +26,8 @@ _ANSWER_SECONDS = 30.0
 _PER_PAGE = 100
 # GitHub tells at most 3,000 files and 1,000 check runs.
 _MOST_PAGES = 30
+_SHOWING = ("checks", "statuses", "pull_requests", "issues")
+_SEEING = ("metadata", "read")
 _REFUSALS = {
     401: "the token is not valid, or has expired",
     403: "the token may not do this",
@@ -135,8 +137,11 @@ class ForgeRefusal(ForgeRefused):
 
 
 @asynccontextmanager
-async def connected(access: Access, repository: str) -> AsyncIterator[Connection]:
-    """A connection for a repository until the context ends. Raises ForgeLater, ForgeRefused."""
+async def connected(access: Access, repository: str, *, for_stranger: bool = False) -> AsyncIterator[Connection]:
+    """A connection for a repository until the context ends. Raises ForgeLater, ForgeRefused.
+
+    An App's token is for this repository alone, and for a stranger's run it may show what was found and no more.
+    """
     # NOTE: githubkit's own retries have no upper bound on a wait, and repeat what may have been done.
     options: dict[str, Any] = {
         "base_url": access.api,
@@ -154,5 +159,16 @@ async def connected(access: Access, repository: str) -> AsyncIterator[Connection
     app = AppAuthStrategy(access.app_id, access.app_key)
     async with GitHub(app, **options) as hub:
         found = await Connection(hub).ask("GET", f"/repos/{repository}/installation")
-    async with GitHub(app.as_installation(int(found["id"])), **options) as hub:
+    narrowed: dict[str, Any] = {"repositories": [repository.rpartition("/")[2]]}
+    if for_stranger:
+        narrowed["permissions"] = permissions_to_show(found["permissions"])
+    async with GitHub(app.as_installation(int(found["id"]), **narrowed), **options) as hub:
         yield Connection(hub)
+
+
+def permissions_to_show(granted: Mapping[str, str]) -> dict[str, str]:
+    """Of what an installation was granted: to write checks, statuses, comments and labels; the rest is left out.
+
+    GitHub refuses a token that asks for more than was granted.
+    """
+    return {name: level for name, level in granted.items() if name in _SHOWING or (name, level) == _SEEING}

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -248,8 +248,17 @@ def key() -> str:
     return made.private_bytes(kind, form, without).decode()
 
 
-def test_an_app_asks_as_its_installation(github: Hub, key: str, tmp_path: Path) -> None:
-    """Given an App's id and key, the installation's own token asks, which the App has fetched with its key."""
+SHOWING = {"metadata": "read", "checks": "write", "pull_requests": "write"}
+
+
+@pytest.mark.parametrize(
+    ("is_trusted", "asked"),
+    [(True, {"repositories": ["shop"]}), (False, {"repositories": ["shop"], "permissions": SHOWING})],
+)
+def test_an_app_asks_as_its_installation(
+    github: Hub, key: str, tmp_path: Path, is_trusted: bool, asked: dict[str, Any]
+) -> None:
+    """The App's key fetches a token for one repository, of which a stranger's run may use what shows its checks."""
     (tmp_path / "key.pem").write_text(key)
     named = {"TOWPATH_GITHUB_APP_ID": "12", "TOWPATH_GITHUB_APP_KEY": str(tmp_path / "key.pem")}
     access = access_of(github.address, named)
@@ -258,11 +267,12 @@ def test_an_app_asks_as_its_installation(github: Hub, key: str, tmp_path: Path) 
 
     async def run() -> None:
         assert access is not None
-        async with connected(access, ORIGIN.repository) as connection:
+        async with connected(access, ORIGIN.repository, for_stranger=not is_trusted) as connection:
             await GitHubForge(connection).write_check(ORIGIN, CHECK)
 
     asyncio.run(run())
     assert len(github.check_runs) == 1
+    assert github.asked_tokens == [asked]
     used = [re.sub(r"(?<=[Bb]earer )ey\S+", "JWT", token) for token in github.tokens]
     assert [token.split()[-1] for token in used] == ["JWT", "JWT", "ghs-77", "ghs-77"]
 

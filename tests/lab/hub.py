@@ -65,6 +65,7 @@ class Hub:
     asked: list[tuple[str, str]] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
+    asked_tokens: list[dict[str, Any]] = field(default_factory=list)
     address: str = ""
 
     def user(self, login: str) -> dict[str, Any]:
@@ -104,10 +105,12 @@ def _membership(hub: Hub, parts: Mapping[str, str], query: Mapping[str, str], bo
 
 
 def _installation(hub: Hub, parts: Mapping[str, str], query: Mapping[str, str], body: Any) -> Answer:
-    return 200, filled(answer_schema("/repos/{owner}/{repo}/installation", "get", 200), id=77)
+    granted = {"metadata": "read", "contents": "write", "checks": "write", "pull_requests": "write"}
+    return 200, filled(answer_schema("/repos/{owner}/{repo}/installation", "get", 200), id=77, permissions=granted)
 
 
 def _access_token(hub: Hub, parts: Mapping[str, str], query: Mapping[str, str], body: Any) -> Answer:
+    hub.asked_tokens.append(body or {})
     schema = answer_schema("/app/installations/{installation_id}/access_tokens", "post", 201)
     return 201, filled(schema, token=f"ghs-{parts['installation_id']}", expires_at="2099-01-01T00:00:00Z")
 
