@@ -250,6 +250,8 @@ def _worker_environment(state: Path, address: ServerAddress, root: Path) -> dict
     return inherited | {
         "PATH": path,
         "PREFECT_API_URL": address.api_url,
+        # NOTE: prefect.yaml names no pool, so that the same file serves a cluster's.
+        "PREFECT_DEFAULT_WORK_POOL_NAME": POOL,
         "PREFECT_HOME": str(state / "prefect"),
         "PREFECT_LOCAL_STORAGE_PATH": str(state / "results" / "trusted"),
         "PREFECT_WORKER_QUERY_SECONDS": "2",
