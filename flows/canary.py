@@ -26,6 +26,7 @@ from tasks.delivery.canarying import (
 )
 from tasks.delivery.change import open_change
 from tasks.delivery.migrating import back_up, migrate_beside
+from tasks.delivery.rehearsing import rehearse
 from tasks.delivery.releasing import build_release, check_staging
 from tasks.delivery.request import DeliveryRequest, named
 from tasks.delivery.rolling import surround
@@ -81,6 +82,7 @@ async def canary(
         try:
             await surround(change)
             await back_up(change)
+            await rehearse(change, place, request)
             await migrate_beside(change)
             await put_canary(run)
             while run.is_open:

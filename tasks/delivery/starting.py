@@ -81,7 +81,7 @@ def longest_seconds(kind: Kind, delivery: DeliverySettings) -> float:
     starts = max(component.start_seconds for component in delivery.components.values())
     steps = 2 * starts + delivery.tests.timeout_seconds + delivery.verification.settle_seconds + _SLACK_SECONDS
     if delivery.database is not None:
-        steps += 3 * delivery.database.timeout_seconds
+        steps += 7 * delivery.database.timeout_seconds + delivery.tests.timeout_seconds + starts
     if kind is Kind.CANARY:
         canary = delivery.canary
         steps += 2 * canary.longest_seconds + len(canary.steps) * canary.step_seconds

@@ -54,22 +54,28 @@ async def run_target_tests(change: Change, place: Workplace) -> None:
     if not tests.command:
         return
     async with step(change, "target tests") as saying:
-        path = [str(folder) for folder in await _programs(place, tests.directory)]
-        variables = filled_values(tests.environment, {"url": change.url})
-        done = await run(
-            Command(
-                argv=tests.command,
-                directory=place.snapshot.tree / tests.directory,
-                log=change.log_of("target-tests"),
-                timeout_seconds=tests.timeout_seconds,
-                environment={"PATH": os.pathsep.join([*path, os.environ.get("PATH", os.defpath)]), **variables},
-            )
+        saying.text = await run_tests(change, place, tests.command, url=change.url, name="target-tests")
+
+
+async def run_tests(change: Change, place: Workplace, command: tuple[str, ...], *, url: str, name: str) -> str:
+    """The last line that tests of a tree say against an address. Raises PermanentError."""
+    tests, log = change.delivery.tests, change.log_of(name)
+    path = [str(folder) for folder in await _programs(place, tests.directory)]
+    variables = filled_values(tests.environment, {"url": url})
+    done = await run(
+        Command(
+            argv=command,
+            directory=place.snapshot.tree / tests.directory,
+            log=log,
+            timeout_seconds=tests.timeout_seconds,
+            environment={"PATH": os.pathsep.join([*path, os.environ.get("PATH", os.defpath)]), **variables},
         )
-        last = last_line(done.tail) or "it said nothing"
-        if done.ending is not Ending.EXITED or done.exit_code != 0:
-            why = done.detail or f"exit code {done.exit_code}: {last[:200]}"
-            raise PermanentError(f"the target's tests failed: {why}; see {change.log_of('target-tests')}")
-        saying.text = last[:200]
+    )
+    last = last_line(done.tail) or "it said nothing"
+    if done.ending is not Ending.EXITED or done.exit_code != 0:
+        why = done.detail or f"exit code {done.exit_code}: {last[:200]}"
+        raise PermanentError(f"the target's tests failed: {why}; see {log}")
+    return last[:200]
 
 
 async def _programs(place: Workplace, directory: str) -> list[object]:

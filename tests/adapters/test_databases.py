@@ -3,6 +3,7 @@
 import sqlite3
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ def database(tmp_path: Path) -> LocalDatabase:
         downgrade=(*run, "downgrade"),
         kept_backups=2,
     )
-    return LocalDatabase(settings, ground, folder, {"DATABASE_URL": f"sqlite:///{ground.data}/a shop.db"})
+    return LocalDatabase(settings, ground, folder, ground.data, {"DATABASE_URL": f"sqlite:///{ground.data}/a shop.db"})
 
 
 async def test_a_schema_forward_and_back(database: LocalDatabase, tmp_path: Path) -> None:
@@ -80,7 +81,7 @@ async def test_a_schema_forward_and_back(database: LocalDatabase, tmp_path: Path
 async def test_a_command_that_fails(database: LocalDatabase, tmp_path: Path, code: str, said: str) -> None:
     """A command that fails, hangs or says something else is trouble with its last words, never an empty revision."""
     settings = database.settings.model_copy(update={"revision": (sys.executable, "-c", code), "timeout_seconds": 1.0})
-    broken = LocalDatabase(settings, database.ground, database.folder, database.variables)
+    broken = replace(database, settings=settings)
 
     with pytest.raises(DatabaseTrouble, match=said):
         await schema_revision(broken, log=tmp_path / "revision.log")
@@ -128,9 +129,7 @@ def test_a_database_that_is_none(database: LocalDatabase) -> None:
 
 def test_another_kind_of_database(database: LocalDatabase) -> None:
     """A database that the local platform cannot back up is refused before anything is changed."""
-    other = LocalDatabase(
-        database.settings, database.ground, database.folder, {"DATABASE_URL": "postgresql://shop@db/shop"}
-    )
+    other = replace(database, variables={"DATABASE_URL": "postgresql://shop@db/shop"})
 
     with pytest.raises(DatabaseTrouble, match="no sqlite:/// address"):
         back_up(other, name="before")

@@ -3,15 +3,18 @@
 Run by path with nothing but the standard library: `delivery_server.py PORT DATA`. What it is comes from its
 configuration: LABEL is its answer, FAIL_PERCENT how many of its answers are errors, FAIL_WHILE a file during whose
 existence every third is, START_SECONDS how long it takes to be ready, and with REFUSE_ROUTED it is ready for nobody who
-comes by a router. At its end it leaves its counts in DATA/counts.
+comes by a router. `/notes` is an error when the database at DATABASE_URL has no table notes_0001. At its end it leaves
+its counts in DATA/counts.
 """
 
 import asyncio
 import json
 import os
 import signal
+import sqlite3
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 LABEL = os.environ.get("LABEL", "plain")
@@ -76,6 +79,10 @@ class Server:
 
     def _said(self, path: str) -> tuple[int, str]:
         match path:
+            case "/notes":
+                with closing(sqlite3.connect(os.environ["DATABASE_URL"].removeprefix("sqlite:///"))) as database:
+                    found = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'notes_0001'").fetchone()
+                return (200 if found else 500), ""
             case "/ready":
                 return (200 if time.monotonic() - self.began >= START_SECONDS else 503), ""
             case "/live":

@@ -42,6 +42,11 @@ downgrade = ["shop", "downgrade", "--to"]
 migrations = "compatible"
 backup_job = "backup"
 restore_job = "restore"
+scratch_job = "scratch"
+
+[delivery.database.scratch]
+DATABASE_URL = "postgresql://shop:$(DATABASE_PASSWORD)@postgres/{{scratch}}"
+REDIS_URL = "redis://redis/1"
 
 [delivery.tests]
 directory = "backend"

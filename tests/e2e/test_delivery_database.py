@@ -27,6 +27,14 @@ migrate = [{CALL}, "migrate", "0001"]
 revision = [{CALL}, "revision"]
 downgrade = [{CALL}, "downgrade"]
 migrations = "forward"
+n_minus_1_tests = ["{sys.executable}", "-S", "-E", "look.py"]
+
+[delivery.tests]
+environment = {{ URL = "{{url}}" }}
+"""
+LOOK = """
+import os, urllib.request
+print(urllib.request.urlopen(os.environ["URL"] + "/notes", timeout=5).status)
 """
 NO_GATE = setting("gates", "[]")
 
@@ -35,6 +43,7 @@ def make_books(folder: Path) -> Path:
     """A target with a database, without gates; v2.0.0 brings the schema from 0001 to 0002 and has more instances."""
     make_delivered(folder, name="books", more=DATABASE)
     shutil.copyfile(COMMANDS, folder / "database.py")
+    (folder / "look.py").write_text(LOOK)
     way = folder / "towpath.toml"
     way.write_text(
         way.read_text()
@@ -48,6 +57,9 @@ def make_books(folder: Path) -> Path:
     way.write_text(newer.replace("replicas = { web = 2 }", "replicas = { web = 3 }").replace('"first"', '"second"'))
     git(folder, "commit", "--quiet", "--all", "--message=Second")
     git(folder, "tag", "v2.0.0")
+    way.write_text(way.read_text().replace('"migrate", "0002"', '"migrate", "0003"'))
+    git(folder, "commit", "--quiet", "--all", "--message=Without what the first had")
+    git(folder, "tag", "v3.0.0")
     return folder
 
 
@@ -101,6 +113,27 @@ def test_broken_migration(books: Delivered) -> None:
         assert database.execute("SELECT text FROM notes_0001").fetchall() == [("kept",)]
 
 
+def test_a_migration_that_breaks_what_runs(books: Delivered) -> None:
+    """What takes away a table that the running release reads is refused before anything is migrated, and says why."""
+    declared = setting("database.migrations", '"compatible"')
+    staged = books.run("cd", "--ref", "v3.0.0", *NO_GATE, *declared)
+    before, schema = books.status(), tables_and_revision(books)
+    canary = books.run("canary", "--ref", "v3.0.0", *declared)
+    books.when_over(seconds=10)
+    said = books.run("production", "v3.0.0", *declared)
+
+    assert staged.exit_code == 0, staged.errors
+    assert (canary.exit_code, said.exit_code) == (1, 1)
+    record = books.records()[-1]
+    assert record.ending is Ending.ROLLED_BACK
+    assert "the migration 0001 -> 0003 breaks v1.0.0, which still runs" in record.reason
+    assert "make it in two releases" in record.reason
+    assert [each.name for each in record.steps if not each.is_well] == ["n minus 1"]
+    assert (books.status().stable, tables_and_revision(books)) == (before.stable, schema)
+    assert list((books.ground.state / "scratch").iterdir()) == []
+    books.when_over(seconds=10)
+
+
 def test_canary_of_another_schema(books: Delivered) -> None:
     """A canary that needs another schema than the stable release has is refused while migrations go only forward."""
     before = tables_and_revision(books)
@@ -120,6 +153,8 @@ def test_back_over_schema(books: Delivered) -> None:
 
     assert released.exit_code == 0, released.errors
     assert tables_and_revision(books)[1] == "0002"
+    tried = [each.said for record in books.records() for each in record.steps if each.name == "n minus 1"]
+    assert tried[-1] == "v1.0.0 runs on schema 0002: 200"
     assert refused.exit_code == 1
     assert "v1.0.0 cannot go back" in refused.errors + refused.output
     assert (books.status().stable, books.status().candidate) == (before.stable, None)

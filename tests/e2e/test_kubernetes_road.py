@@ -25,6 +25,20 @@ from tests.lab.front_door import front_door
 pytest_plugins = ["tests.lab.pytest_cluster"]
 pytestmark = [pytest.mark.long, pytest.mark.server, pytest.mark.timeout(1800)]
 
+RENAMING = """
+from alembic import op
+
+revision, down_revision = "0003", "0002"
+
+
+def upgrade() -> None:
+    op.rename_table("products", "goods")
+
+
+def downgrade() -> None:
+    op.rename_table("goods", "products")
+"""
+
 
 class Shop:
     """The shop, delivered from one home to two namespaces."""
@@ -154,6 +168,30 @@ def test_a_good_canary_takes_over(shop: Shop) -> None:
     assert shop.weights() == [("backend", 1000)]
     backup = next(step.said for step in record.steps if step.name == "backup")
     assert "proved" in backup
+
+
+def test_a_migration_that_breaks_what_runs(shop: Shop) -> None:
+    """A release that renames a table under the one that runs passes staging, and is refused by production as it is."""
+    source = shop.repository / "backend/src/shop"
+    models = source / "models.py"
+    models.write_text(models.read_text().replace('"products"', '"goods"').replace("products.id", "goods.id"))
+    (source / "migrations/versions/0003_goods.py").write_text(RENAMING)
+    git(shop.repository, "add", ".")
+    git(shop.repository, "commit", "--quiet", "--message=Call products goods")
+    git(shop.repository, "tag", "v1.1.0")
+    shop.must("cd", "--ref", "v1.1.0")
+    before = shop.pods("production")
+    with shop.visitors() as answered:
+        done = shop.run("production", "v1.1.0")
+    record = shop.records()[-1]
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert record.ending is Ending.ROLLED_BACK
+    assert "the migration 0002 -> 0003 breaks v1.0.0, which still runs" in record.reason
+    assert set(answered) == {200}
+    assert shop.pods("production") == before
+    listing = ("exec", "statefulset/postgres", "--", "psql", "-U", "shop", "-AtXc", "select datname from pg_database")
+    assert "rehearsal" not in shop.cluster.run("-n", f"{shop.name}-production", *listing)
 
 
 def test_a_release_that_is_never_healthy(shop: Shop) -> None:

@@ -5,6 +5,7 @@ beside the environment's lock: names and an address, never a credential. Those s
 """
 
 import os
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -109,4 +110,5 @@ def database_of(delivery: DeliverySettings, release: Release, ground: Ground) ->
     if not isinstance(platform, KubernetesPlatform):
         return local_database_of(delivery, release, ground)
     part = platform.part_of(release, delivery.database.component)
-    return ClusterDatabase(delivery.database, platform.cluster, ground.environment, part)
+    running = partial(platform.stable_part, delivery.database.component)
+    return ClusterDatabase(delivery.database, platform.cluster, ground.environment, part, ground.state, running)

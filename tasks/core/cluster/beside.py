@@ -11,6 +11,7 @@ from typing import Any
 
 from tasks.core.cluster.documents import Document, Part
 from tasks.core.platform import Role
+from tasks.core.release import Release
 from tasks.core.wanted import Group
 
 ROLE, COMPONENT, GENERATION, VERSION = (
@@ -44,11 +45,16 @@ def deployment_of(part: Part, group: Group, role: Role) -> Document:
 
 def _configure(pod: dict[str, Any], component: str, group: Group) -> None:
     """The release's name and the variables of its configuration, over those of the manifest."""
-    given = {"RELEASE": group.release.version, **group.release.configuration.get(component, {})}
+    given = told_to(group.release, component)
     for container in pod["containers"]:
         if container.get("name") == component or len(pod["containers"]) == 1:
             kept = [each for each in container.get("env") or [] if each.get("name") not in given]
             container["env"] = [*kept, *({"name": name, "value": value} for name, value in sorted(given.items()))]
+
+
+def told_to(release: Release, component: str) -> dict[str, str]:
+    """The variables that a release gives its component, over those of the manifest."""
+    return {"RELEASE": release.version, **release.configuration.get(component, {})}
 
 
 def services_of(part: Part, role: Role) -> tuple[Document, ...]:

@@ -4,7 +4,9 @@ The job is made from the component's own Deployment, so that it has the same ima
 limits; it is none of the component's pods, gets no traffic, and is never started a second time by itself.
 """
 
+from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 from tasks.core.cluster.beside import COMPONENT, GENERATION, ROLE, VERSION
@@ -26,6 +28,30 @@ def job_of(part: Part, name: str, command: tuple[str, ...], *, deadline_seconds:
     labels = pod.setdefault("metadata", {}).setdefault("labels", {})
     pod["metadata"]["labels"] = {key: value for key, value in labels.items() if key not in _OF_PODS} | {JOB: name}
     return _job(name, pod, deadline_seconds)
+
+
+def instance_of(part: Part, name: str, *, deadline_seconds: float) -> Document:
+    """One instance of the component as a job: with its own command and probes, and no traffic. Raises ManifestsRefused.
+
+    A job, since that ends by itself should nobody come back for it.
+    """
+    pod: dict[str, Any] = deepcopy(dict(part.deployment["spec"]["template"]))
+    container = deepcopy(dict(main_container(part)))
+    container.pop("livenessProbe", None)
+    pod["spec"] |= {"containers": [container], "restartPolicy": "Never", "terminationGracePeriodSeconds": 5}
+    labels = (pod.get("metadata") or {}).get("labels") or {}
+    kept = {key: value for key, value in labels.items() if key not in _OF_PODS}
+    pod["metadata"] = {**(pod.get("metadata") or {}), "labels": kept | {JOB: name}}
+    return _job(name, pod, deadline_seconds)
+
+
+def with_variables(part: Part, variables: Mapping[str, str]) -> Part:
+    """The part with these over the variables of its container; a cluster fills in $(NAME) of those before them."""
+    made: dict[str, Any] = deepcopy(dict(part.deployment))
+    for container in made["spec"]["template"]["spec"]["containers"]:
+        kept = [each for each in container.get("env") or [] if each.get("name") not in variables]
+        container["env"] = [*kept, *({"name": name, "value": value} for name, value in sorted(variables.items()))]
+    return replace(part, deployment=made)
 
 
 _OF_PODS = frozenset({ROLE, COMPONENT, GENERATION, VERSION})

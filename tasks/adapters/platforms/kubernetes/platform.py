@@ -18,8 +18,9 @@ from tasks.adapters.platforms.kubernetes.requests import MANAGER, Cluster
 from tasks.adapters.platforms.kubernetes.rolling import until_rolled_out
 from tasks.adapters.platforms.kubernetes.routing import routed_percent, until_routed
 from tasks.core.cluster.artifact import ClusterArtifact
-from tasks.core.cluster.beside import name_in, owned
+from tasks.core.cluster.beside import name_in, owned, told_to
 from tasks.core.cluster.documents import Document, Identity, ManifestsRefused, Part, identity_of, parts_of
+from tasks.core.cluster.jobs import with_variables
 from tasks.core.cluster.state import (
     ClusterState,
     Manifests,
@@ -58,7 +59,16 @@ class KubernetesPlatform:
 
     def part_of(self, release: Release, component: str) -> Part:
         """A component of a release, whose manifest other commands are run by. Raises PlatformTrouble."""
-        return self._fresh(release, _artifact(self._state, release)).parts.components[component]
+        part = self._fresh(release, _artifact(self._state, release)).parts.components[component]
+        return with_variables(part, told_to(release, component))
+
+    async def stable_part(self, component: str) -> Part:
+        """The same of the release that runs, as the cluster itself keeps it. Raises PlatformTrouble."""
+        where = await self._where(await self._keeping_state())
+        if where.stable is None or component not in where.stable.parts.components:
+            raise PlatformTrouble(f"no stable release in {self.cluster.namespace} has a component {component}")
+        part = where.stable.parts.components[component]
+        return with_variables(part, told_to(where.stable.group.release, component))
 
     @property
     def has_surroundings(self) -> bool:

@@ -27,7 +27,7 @@ async def run_job(cluster: Cluster, job: Document, *, log: Path, deadline_second
     """What it said, once it has come to a good end; the job is gone then. Raises JobFailed, PlatformTrouble."""
     name = str(job["metadata"]["name"])
     where = Identity("batch/v1", "Job", cluster.namespace, name)
-    await _begin(cluster, where, {**job, "metadata": {**job["metadata"], "annotations": {_BEGUN: uuid4().hex}}})
+    await begin_job(cluster, where, job)
     try:
         ended = await _until_ended(cluster, where, deadline_seconds)
         said = await _said(cluster, name)
@@ -41,8 +41,9 @@ async def run_job(cluster: Cluster, job: Document, *, log: Path, deadline_second
     return said
 
 
-async def _begin(cluster: Cluster, where: Identity, job: Document) -> None:
-    """The name is the lock: while one of that name is at work no other is begun."""
+async def begin_job(cluster: Cluster, where: Identity, job: Document) -> None:
+    """The name is the lock: while one of that name is at work no other is begun. Raises PlatformTrouble."""
+    job = {**job, "metadata": {**job["metadata"], "annotations": {_BEGUN: uuid4().hex}}}
     deadline = time.monotonic() + cluster.patience_seconds
     while True:
         try:
@@ -85,18 +86,18 @@ async def _until_ended(cluster: Cluster, where: Identity, deadline_seconds: floa
 
 
 async def _hopeless(cluster: Cluster, name: str) -> str:
-    for pod in await _pods(cluster, name):
+    for pod in await pods_of_job(cluster, name):
         trouble = trouble_of(pod)
         if trouble.is_hopeless:
             return trouble.words
     return ""
 
 
-async def _pods(cluster: Cluster, name: str) -> list[dict[str, Any]]:
+async def pods_of_job(cluster: Cluster, name: str) -> list[dict[str, Any]]:
     return await cluster.list("v1", "Pod", labels={JOB: name})
 
 
 async def _said(cluster: Cluster, name: str) -> str:
     return "".join(
-        [await cluster.log_of(str(pod["metadata"]["name"]), lines=_LINES) for pod in await _pods(cluster, name)]
+        [await cluster.log_of(str(pod["metadata"]["name"]), lines=_LINES) for pod in await pods_of_job(cluster, name)]
     )
