@@ -15,9 +15,8 @@ from deployments.saying import complain, say
 from tasks.adapters.approvals import Found, all_pending, ask_for_abort, outcome_of, write_proof
 from tasks.adapters.flow_runs import ServerBusy, ServerSilent, api_of, resume
 from tasks.adapters.grounds import known_grounds
-from tasks.adapters.intents import read_intent
-from tasks.adapters.ledger import read_records
 from tasks.adapters.live_runs import live_and_dead
+from tasks.adapters.platforms.choosing import safekeeping_of
 from tasks.adapters.state import state_home
 from tasks.core.approval import Answer, Decision, Denied, Granted, Refused, Waiting, rule, teams_among
 from tasks.core.forge.words import ForgeLater, ForgeRefused
@@ -64,7 +63,7 @@ async def answer(
     if len(matching) > 1:
         return Answered(ExitCode.USAGE, f"{run} is the beginning of several runs that wait: say more of it")
     if not matching:
-        return _not_waiting(state, run, decision, by=by, reason=reason)
+        return await _not_waiting(state, run, decision, by=by, reason=reason)
     digest = digest or matching[0].pending.request.digest
     teams: tuple[str, ...] = ()
     if is_in is not None:
@@ -140,16 +139,17 @@ async def _hand_over(api_url: str, run: str, form: dict[str, str]) -> str:
         await asyncio.sleep(0.25)
 
 
-def _not_waiting(state: Path, run: str, decision: Decision, *, by: str, reason: str) -> Answered:
+async def _not_waiting(state: Path, run: str, decision: Decision, *, by: str, reason: str) -> Answered:
     """A run that waits for nobody: a canary under way can still be taken back, and an ended one says how it ended."""
     for ground in known_grounds(state):
-        intent = read_intent(ground)
+        keeping = safekeeping_of(ground)
+        intent = await keeping.promise.read()
         if intent is not None and intent.run.startswith(run):
             if decision is Decision.REJECT and intent.kind is Kind.CANARY:
                 ask_for_abort(ground, intent.run, by=by, reason=reason or "no reason given")
                 return Answered(ExitCode.PASSED, f"{intent.release.version} will be taken back at its next look")
             return Answered(ExitCode.FAILED, f"refused: run {run} does not wait for an approval now; it is under way")
-        for record in reversed(read_records(ground)):
+        for record in reversed(await keeping.ledger.records()):
             if record.run.startswith(run):
                 by_whom = f", approved by {', '.join(each.by for each in record.approvals)}" if record.approvals else ""
                 ended = f"{record.ending}{by_whom}: {record.reason}"

@@ -13,8 +13,8 @@ from pathlib import Path
 from tasks.adapters.approvals import all_pending, withdraw
 from tasks.adapters.flow_runs import ServerBusy, ServerSilent, api_of, bury
 from tasks.adapters.forges import forge_of
-from tasks.adapters.intents import has_intent
 from tasks.adapters.live_runs import live_and_dead
+from tasks.adapters.platforms.choosing import safekeeping_of
 from tasks.adapters.shown_changes import dead_changes, forget_change
 from tasks.adapters.shown_runs import ShownRun, dead_shown, forget_shown
 from tasks.adapters.state import write_atomically
@@ -70,7 +70,7 @@ async def conclude_shown(state: Path) -> None:
 
 async def conclude_changes(state: Path) -> None:
     """Tell the forge of every deployment it shows as under way whose process is gone; asked until it has heard it."""
-    for change, ended in dead_changes(state, now=time.time()):
+    async for change, ended in dead_changes(state, now=time.time()):
         try:
             async with forge_of(change.origin) as forge:
                 await forge.write_deployment(change.origin, replace(change.deployment, state=ended))
@@ -88,11 +88,11 @@ def _last_word(run: ShownRun) -> ForgeCheck:
     return replace(check, conclusion=Conclusion(run.ending)) if run.ending else check
 
 
-def withdraw_dead_questions(state: Path) -> None:
+async def withdraw_dead_questions(state: Path) -> None:
     """Questions whose run died without a change under way, which is what production asks before it begins."""
     live, _ = live_and_dead(state)
     for found in all_pending(state):
         run = found.pending.request.run
-        if run not in live and not has_intent(found.ground):
+        if run not in live and not await safekeeping_of(found.ground).promise.is_there():
             withdraw(found.ground, run, outcome="the run that asked died")
             _keep(state, run, "", "the process that asked died")

@@ -1,5 +1,6 @@
 """Which environment of which target a command means, when it is given a short name."""
 
+import asyncio
 from pathlib import Path
 
 from tasks.adapters.grounds import Ground, NameRefused, known_grounds
@@ -30,3 +31,17 @@ def named_ground(state: Path, environment: str, target: str | None) -> Ground:
         return Ground(state, target, environment) if target else chosen_ground(state, environment, None)
     except NameRefused as refused:
         raise NotChosen(str(refused)) from refused
+
+
+def meet_cluster(state: Path, cluster: str) -> None:
+    """Make this home know the environments of CONTEXT/NAMESPACE, if one is named. Raises NotChosen, PlatformTrouble."""
+    if not cluster:
+        return
+    # NOTE: not at the top: what reaches a cluster is not needed to choose among what is known.
+    from tasks.adapters.platforms.choosing import meet
+
+    context, _, namespace = cluster.rpartition("/")
+    if not (context and namespace):
+        raise NotChosen(f"--cluster {cluster} is not CONTEXT/NAMESPACE, for instance prod/shop-production")
+    if not asyncio.run(meet(state, context, namespace)):
+        raise NotChosen(f"there is no environment of Towpath in {namespace} of {context}: nothing was delivered there")

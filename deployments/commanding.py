@@ -20,7 +20,7 @@ from tasks.adapters.approvals import all_pending
 from tasks.adapters.deliveries import Deliveries, Delivery, DeliveryState, StoredRun
 from tasks.adapters.forges import forge_of
 from tasks.adapters.grounds import known_grounds
-from tasks.adapters.intents import read_intent
+from tasks.adapters.platforms.choosing import safekeeping_of
 from tasks.core.door_commands import Allow, Answering, Rerun, StartCanary
 from tasks.core.door_settings import DoorSettings
 from tasks.core.events import Command, Ignored, Refused, Trigger, Unknown, route
@@ -187,7 +187,7 @@ class Commands:
     async def _foreign(self, command: Command, run: str) -> str:
         """Why a run is none of this repository's; empty when it is. Nothing is told of a run of another."""
         begun = await asyncio.wrap_future(self._store.repositories_of(run))
-        sources = {name: source for name, source in _sources(self._state).items() if name.startswith(run)}
+        sources = {name: source for name, source in (await _sources(self._state)).items() if name.startswith(run)}
         strange = f"{command.by}: run {run} is not one of {command.repository}"
         if any(repository != command.repository.casefold() for repository in begun.values()):
             return strange
@@ -233,8 +233,9 @@ async def _is_in_team(command: Command, team: str) -> bool:
         return await forge.is_in_team(command.by, team)
 
 
-def _sources(state: Path) -> dict[str, str]:
+async def _sources(state: Path) -> dict[str, str]:
     """Every run that asks or changes something now, with the address of its target."""
     requests = [each.pending.request for each in all_pending(state)]
-    changes = [intent for ground in known_grounds(state) if (intent := read_intent(ground)) is not None]
+    promised = [await safekeeping_of(ground).promise.read() for ground in known_grounds(state)]
+    changes = [intent for intent in promised if intent is not None]
     return {each.run: each.source for each in requests} | {each.run: each.source for each in changes}

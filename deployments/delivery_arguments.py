@@ -33,10 +33,20 @@ def add_person_arguments(parser: argparse.ArgumentParser) -> None:
 def add_environment_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("environment", help="staging, production, ...")
     add_target_argument(parser)
+    add_cluster_argument(parser)
 
 
 def add_target_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", metavar="NAME", help="the target's name; not needed while there is only one")
+
+
+def add_cluster_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cluster",
+        default="",
+        metavar="CONTEXT/NAMESPACE",
+        help="kubernetes: where it lies, when this home never delivered to it; remembered",
+    )
 
 
 def add_answer_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,6 @@ environment that keeps it from the others.
 """
 
 import asyncio
-import os
 import signal
 import sys
 import time
@@ -25,59 +24,46 @@ from deployments.burying import bury_later, bury_what_waits, withdraw_dead_quest
 from deployments.guard_records import abandoned_record, guard_record
 from deployments.missed import tell_missed
 from deployments.saying import complain, say
-from tasks.adapters import permits
 from tasks.adapters.approvals import withdraw
 from tasks.adapters.artifacts import BuildFailed, read_settings
-from tasks.adapters.daemons import birth_of
 from tasks.adapters.grounds import Ground, known_grounds
-from tasks.adapters.intents import (
-    boot_id,
-    forget_intent,
-    has_intent,
-    machine_seconds,
-    read_heartbeat,
-    read_intent,
-)
+from tasks.adapters.heartbeats import beating
+from tasks.adapters.intents import boot_id
 from tasks.adapters.keepers import revive
-from tasks.adapters.ledger import read_records, write_record
 from tasks.adapters.locks import locked
 from tasks.adapters.outbox import deliver_due, post
-from tasks.adapters.permits import Holder
-from tasks.adapters.platforms.choosing import platform_of
+from tasks.adapters.platforms.guarded import Guarded, GuardedPlaces
 from tasks.adapters.state import state_home
-from tasks.core.intent import Intent, why_undo
+from tasks.core.intent import Intent
 from tasks.core.notices import Event, Notice
-from tasks.core.platform import Platform, PlatformTrouble
+from tasks.core.platform import Permit, PlatformTrouble
 from tasks.core.records import Record, Step
+from tasks.core.safekeeping import Claim
 
 PERIOD_SECONDS = 1.0
 _TELLING_SECONDS = 5.0
-_PATIENCE_SECONDS = 3.0
 _SCHEDULE_SECONDS = 60.0
 WHO = "the guard"
-PlatformOf = Callable[[Ground], Platform]
+Of = Callable[[Ground], Guarded]
 
 
-async def look_once(state: Path, *, platform: PlatformOf | None = None) -> int:
+async def look_once(state: Path, of: Of, *, may_act: Callable[[], bool] = lambda: True) -> int:
     """Look at every environment once; how many changes were undone. One that cannot be undone now is tried again."""
-    looks = [_look_at(ground, platform or _promptly) for ground in known_grounds(state)]
+    looks = [_look_at(ground, of, may_act) for ground in known_grounds(state)]
     return sum(await asyncio.gather(*looks))
 
 
-def _promptly(ground: Ground) -> Platform:
-    """A cluster that is away is asked again at the next look: one environment must not keep the others waiting."""
-    return platform_of(ground, patience_seconds=_PATIENCE_SECONDS)
-
-
-async def _look_at(ground: Ground, of: PlatformOf) -> bool:
+async def _look_at(ground: Ground, of: Of, may_act: Callable[[], bool]) -> bool:
     """Whether something was undone here. Whatever goes wrong is said, and keeps the guard from nothing else."""
     try:
-        platform, intent = of(ground), read_intent(ground)
+        there = of(ground)
+        intent = await there.keeping.promise.read()
         if intent is None:
-            return await _take_away_abandoned(ground, platform)
-        if why := why_undo(intent, read_heartbeat(ground), boot=boot_id(), now=machine_seconds()):
+            return await _take_away_abandoned(there, may_act)
+        why = await there.keeping.promise.why_undo(intent)
+        if why and may_act():
             _note(ground, f"{why}; undoing the {intent.kind} of {intent.release.version}")
-            await undo(ground, intent, why, platform)
+            await undo(there, intent, why)
             _note(ground, "undone, the stable release has all of the traffic")
             return True
     except Exception as trouble:  # noqa: BLE001  (whatever it is, the next look tries again, and others have their turn)
@@ -85,35 +71,52 @@ async def _look_at(ground: Ground, of: PlatformOf) -> bool:
     return False
 
 
-async def undo(ground: Ground, intent: Intent, why: str, platform: Platform) -> None:
+async def undo(there: Guarded, intent: Intent, why: str) -> None:
     """Traffic first, then the release, then the record, then the intent. Raises PlatformTrouble."""
-    started = datetime.now(UTC)
-    permit = permits.seize(ground.folder, ground.environment, _holder(intent), token=intent.token)
+    started, keeping = datetime.now(UTC), there.keeping
+    permit = await keeping.lock.seize(_claim(intent), token=intent.token)
+    async with beating(keeping.lock, permit):
+        record = await _undo_under(permit, there, intent, why, started)
+    withdraw(there.ground, intent.run, outcome=f"its change was undone by the guard: {why}")
+    bury_later(there.ground.state, intent, why)
+    await keeping.promise.forget(permit)
+    await keeping.lock.release(permit)
+    await _tell_people(there.ground, record)
+
+
+async def _undo_under(permit: Permit, there: Guarded, intent: Intent, why: str, started: datetime) -> Record | None:
+    """The record, unless the flow had written one itself."""
+    platform, ledger = there.platform, there.keeping.ledger
     steps = [await _timed("0 % of the traffic", platform.set_weight(permit, 0.0))]
-    stable = (await platform.status(ground.environment)).stable
+    stable = (await platform.status(there.ground.environment)).stable
     steps.append(await _timed("take away", platform.remove(permit)))
-    record = guard_record(intent, why, tuple(steps), started, stable, earlier=read_records(ground), who=WHO)
-    if record is not None:
-        write_record(ground, record)
-    withdraw(ground, intent.run, outcome=f"its change was undone by the guard: {why}")
-    bury_later(ground.state, intent, why)
-    forget_intent(ground, permit)
-    permits.release(ground.folder, permit)
-    await _tell_people(ground, record)
+    earlier = await ledger.records()
+    record = guard_record(intent, why, tuple(steps), started, stable, earlier=earlier, who=WHO)
+    return None if record is None else await ledger.write(record)
 
 
 async def take_back_everything(state: Path) -> list[str]:
-    """For whoever stops the platform: every change that is under way is undone first, and said."""
-    said: list[str] = []
+    """For whoever stops the platform: every change of this home that is under way is undone first, and said."""
+    said, places = list[str](), GuardedPlaces()
     for ground in known_grounds(state):
-        if (intent := read_intent(ground)) is not None:
-            what = f"{ground.target}/{ground.environment}: the {intent.kind} of {intent.release.version}"
-            try:
-                await undo(ground, intent, "the platform was stopped", platform_of(ground))
-                said.append(f"{what} was under way and is taken back")
-            except (PlatformTrouble, OSError) as trouble:
-                said.append(f"{what} is under way and will be taken back when the platform is up again: {trouble}")
+        try:
+            said += await _take_back(places.of(ground))
+        except (PlatformTrouble, OSError) as trouble:
+            said.append(f"{ground.target}/{ground.environment}: what is under way is taken back later: {trouble}")
     return said
+
+
+async def _take_back(there: Guarded) -> list[str]:
+    intent = await there.keeping.promise.read()
+    # NOTE: a change of another machine goes on without this one, and with that one's guard.
+    if intent is None or intent.boot != boot_id():
+        return []
+    what = f"{there.ground.target}/{there.ground.environment}: the {intent.kind} of {intent.release.version}"
+    try:
+        await undo(there, intent, "the platform was stopped")
+    except (PlatformTrouble, OSError) as trouble:
+        return [f"{what} is under way and will be taken back when the platform is up again: {trouble}"]
+    return [f"{what} was under way and is taken back"]
 
 
 async def _timed(name: str, work: Awaitable[None]) -> Step:
@@ -122,29 +125,29 @@ async def _timed(name: str, work: Awaitable[None]) -> Step:
     return Step(name=name, seconds=time.monotonic() - began)
 
 
-def _holder(intent: Intent | None, *, what: str = "") -> Holder:
-    pid = os.getpid()
+def _claim(intent: Intent | None, *, what: str = "") -> Claim:
     reason = f"undoing the {intent.kind} of {intent.release.version}" if intent else what
-    return Holder(str(uuid4()), WHO, reason, intent.run if intent else "", pid, birth_of(pid), time.time())
+    return Claim(str(uuid4()), WHO, reason, intent.run if intent else "", time.time())
 
 
-async def _take_away_abandoned(ground: Ground, platform: Platform) -> bool:
+async def _take_away_abandoned(there: Guarded, may_act: Callable[[], bool]) -> bool:
     """A candidate that no intent and no living holder answers for must not keep its share: whose files were lost."""
-    holder = permits.holder_of(ground.folder)
-    if holder is not None and holder.is_alive:
+    ground, lock, promise = there.ground, there.keeping.lock, there.keeping.promise
+    holder = await lock.occupant()
+    if (holder is not None and holder.is_alive) or not may_act():
         return False
-    if holder is None and not has_intent(ground):
+    if holder is None and not await promise.is_there():
         return False
-    started, status = datetime.now(UTC), await platform.status(ground.environment)
-    permit = permits.seize(
-        ground.folder, ground.environment, _holder(None, what="taking away what nobody answers for"), token=""
-    )
+    started, status = datetime.now(UTC), await there.platform.status(ground.environment)
+    permit = await lock.seize(_claim(None, what="taking away what nobody answers for"), token="")
     if status.candidate is not None:
         _note(ground, f"nobody answers for {status.candidate.version}; taking it away")
-        step = await _timed("take away", platform.remove(permit))
-        write_record(ground, abandoned_record(ground, status.candidate, status.stable, step, started, who=WHO))
-    forget_intent(ground, permit)
-    permits.release(ground.folder, permit)
+        async with beating(lock, permit):
+            step = await _timed("take away", there.platform.remove(permit))
+        record = abandoned_record(ground, status.candidate, status.stable, step, started, who=WHO)
+        await there.keeping.ledger.write(record)
+    await promise.forget(permit)
+    await lock.release(permit)
     return status.candidate is not None
 
 
@@ -200,10 +203,11 @@ async def _tell_again(state: Path) -> None:
 
 
 async def _watch(state: Path, stop: asyncio.Event) -> None:
+    places = GuardedPlaces()
     while not stop.is_set():
         try:
-            await look_once(state)
-            withdraw_dead_questions(state)
+            await look_once(state, places.of)
+            await withdraw_dead_questions(state)
             await bury_what_waits(state)
             if revive(state, "supervisor"):
                 say(f"{_now()} the supervisor was gone and was started again")

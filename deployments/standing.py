@@ -7,29 +7,29 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from deployments.choosing import NotChosen, chosen_ground
+from deployments.choosing import NotChosen, chosen_ground, meet_cluster
 from deployments.door_daemon import describe_door, is_wanted
 from deployments.saying import complain, say
 from deployments.server import DaemonStatus, describe
 from tasks.adapters.approvals import all_pending
 from tasks.adapters.grounds import Ground, known_grounds
-from tasks.adapters.intents import read_intent
 from tasks.adapters.keepers import keeper, keeper_log
-from tasks.adapters.ledger import current_record, read_records
 from tasks.adapters.live_runs import live_and_dead
 from tasks.adapters.outbox import waiting
-from tasks.adapters.permits import hold_of, holder_of
-from tasks.adapters.platforms.choosing import platform_of
+from tasks.adapters.platforms.choosing import platform_of, safekeeping_of
 from tasks.adapters.state import state_home
 from tasks.core.outcome import ExitCode
 from tasks.core.platform import EnvironmentStatus, Instance, PlatformTrouble, Role
+from tasks.core.records import current_of
 
 _SHOWN_RUNS = 5
+_PATIENCE_SECONDS = 3.0
 
 
-def say_environment(environment: str, target: str | None) -> int:
+def say_environment(environment: str, target: str | None, cluster: str) -> int:
     """Its releases and their shares, instances, record, locks and what is under way."""
     try:
+        meet_cluster(state_home(), cluster)
         lines = asyncio.run(_environment_lines(chosen_ground(state_home(), environment, target)))
     except NotChosen as reason:
         complain(f"towpath status: {reason}")
@@ -55,7 +55,12 @@ def say_all() -> int:
         say(f"door        {describe_door(state)}")
     live, dead = live_and_dead(state)
     say(f"runs        {len(live)} now" + (f", {len(dead)} died without a word" if dead else ""))
-    for line in (*_last_runs(state / "reports"), *_short_environments(state), *_waiting(state), *_untold(state)):
+    for line in (
+        *_last_runs(state / "reports"),
+        *asyncio.run(_short_environments(state)),
+        *_waiting(state),
+        *_untold(state),
+    ):
         say(line)
     say(f"state       {state}")
     return ExitCode.PASSED
@@ -78,16 +83,20 @@ def _last_runs(reports: Path) -> Iterator[str]:
             yield f"            {report['started']} {said}"
 
 
-def _short_environments(state: Path) -> Iterator[str]:
-    for ground in known_grounds(state):
-        try:
-            record = current_record(ground)
-            runs = f"{record.release.version}, record {record.number}" if record else "nothing yet"
-            busy = f"; under way: {holder}" if (holder := holder_of(ground.folder)) and holder.is_alive else ""
-            held = f"; held by {hold}" if (hold := hold_of(ground.folder)) else ""
-            yield f"{ground.environment:10}  {ground.target}: {runs}{busy}{held}"
-        except PlatformTrouble as trouble:
-            yield f"{ground.environment:10}  {ground.target}: TROUBLE: {trouble}"
+async def _short_environments(state: Path) -> list[str]:
+    return [await _short_environment(ground) for ground in known_grounds(state)]
+
+
+async def _short_environment(ground: Ground) -> str:
+    try:
+        keeping = safekeeping_of(ground, patience_seconds=_PATIENCE_SECONDS)
+        record, holder, hold = await keeping.current(), await keeping.lock.occupant(), await keeping.lock.hold()
+    except PlatformTrouble as trouble:
+        return f"{ground.environment:10}  {ground.target}: TROUBLE: {trouble}"
+    runs = f"{record.release.version}, record {record.number}" if record else "nothing yet"
+    busy = f"; under way: {holder}" if holder and holder.is_alive else ""
+    held = f"; held by {hold}" if hold else ""
+    return f"{ground.environment:10}  {ground.target}: {runs}{busy}{held}"
 
 
 def _untold(state: Path) -> Iterator[str]:
@@ -106,19 +115,20 @@ def _waiting(state: Path) -> Iterator[str]:
 
 async def _environment_lines(ground: Ground) -> list[str]:
     status = await platform_of(ground).status(ground.environment)
-    records, intent = read_records(ground), read_intent(ground)
-    current = current_record(ground)
+    keeping = safekeeping_of(ground)
+    records, intent = await keeping.ledger.records(), await keeping.promise.read()
+    current = current_of(records)
     lines = [f"{ground.target}/{ground.environment}  {status.url}", *_releases(status)]
     lines += [f"  {_instance(each)}" for each in status.instances]
     if status.note:
         lines.append(f"note        {status.note}")
     if current:
         lines.append(f"record      {current.number} of {len(records)}, {current.ended}, by {current.who}")
-    if (holder := holder_of(ground.folder)) is not None:
+    if (holder := await keeping.lock.occupant()) is not None:
         lines.append(
             f"lock        {holder}" + ("" if holder.is_alive else ", which is dead: the next change takes it over")
         )
-    if (hold := hold_of(ground.folder)) is not None:
+    if (hold := await keeping.lock.hold()) is not None:
         lines.append(f"held        by {hold}")
     if intent is not None:
         lines.append(

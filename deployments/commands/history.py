@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 from typing import TYPE_CHECKING
 
 from deployments.delivery_arguments import add_environment_arguments
@@ -20,13 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    from deployments.choosing import NotChosen, chosen_ground
-    from tasks.adapters.ledger import read_records
+    from deployments.choosing import NotChosen, chosen_ground, meet_cluster
+    from tasks.adapters.platforms.choosing import safekeeping_of
     from tasks.core.platform import PlatformTrouble
 
     try:
+        meet_cluster(state_home(), chosen.cluster)
         ground = chosen_ground(state_home(), chosen.environment, chosen.target)
-        records = read_records(ground)
+        records = asyncio.run(safekeeping_of(ground).ledger.records())
     except NotChosen as reason:
         complain(f"towpath history: {reason}")
         return ExitCode.USAGE

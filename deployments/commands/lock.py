@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -22,30 +23,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    from deployments.choosing import NotChosen, named_ground
+    from deployments.choosing import NotChosen, meet_cluster, named_ground
     from tasks.core.platform import PlatformTrouble
     from tasks.delivery.request import named
 
     try:
+        meet_cluster(state_home(), chosen.cluster)
         ground = named_ground(state_home(), chosen.environment, chosen.target)
+        return asyncio.run(_hold(ground, named(chosen.by), chosen.reason))
     except NotChosen as reason:
         complain(f"towpath lock: {reason}")
         return ExitCode.USAGE
-    try:
-        return _hold(ground, named(chosen.by), chosen.reason)
     except PlatformTrouble as trouble:
         complain(f"towpath lock: {trouble}")
         return ExitCode.ERROR
 
 
-def _hold(ground: Ground, who: str, reason: str) -> int:
-    from tasks.adapters.permits import Hold, hold_of, holder_of, put_hold
+async def _hold(ground: Ground, who: str, reason: str) -> int:
+    from tasks.adapters.platforms.choosing import safekeeping_of
+    from tasks.core.safekeeping import Hold
 
-    if (hold := hold_of(ground.folder)) is not None:
+    lock = safekeeping_of(ground).lock
+
+    if (hold := await lock.hold()) is not None:
         complain(f"towpath lock: {ground.environment} is held already by {hold}")
         return ExitCode.FAILED
-    put_hold(ground.folder, Hold(who, reason, time.time()))
+    await lock.put_hold(Hold(who, reason, time.time()))
     say(f"{ground.target}/{ground.environment} takes no new change until towpath unlock {ground.environment}")
-    if (holder := holder_of(ground.folder)) is not None and holder.is_alive:
+    if (holder := await lock.occupant()) is not None and holder.is_alive:
         say(f"under way and not stopped by this: {holder}")
     return ExitCode.PASSED

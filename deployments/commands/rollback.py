@@ -19,14 +19,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    from deployments.choosing import NotChosen, chosen_ground
+    from deployments.choosing import NotChosen, chosen_ground, meet_cluster
     from deployments.delivering import run_delivery
+    from tasks.core.platform import PlatformTrouble
 
     try:
+        meet_cluster(state_home(), chosen.cluster)
         ground = chosen_ground(state_home(), chosen.environment, chosen.target)
     except NotChosen as reason:
         complain(f"towpath rollback: {reason}")
         return ExitCode.USAGE
+    except PlatformTrouble as trouble:
+        complain(f"towpath rollback: {trouble}")
+        return ExitCode.ERROR
 
     def flow() -> Callable[[], Any]:
         from flows.rollback import rollback

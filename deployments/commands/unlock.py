@@ -1,6 +1,8 @@
 """`towpath unlock`: let changes into an environment again."""
 
 import argparse
+import asyncio
+import time
 
 from deployments.delivery_arguments import add_environment_arguments
 from deployments.saying import complain, say
@@ -15,18 +17,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    from deployments.choosing import NotChosen, named_ground
-    from tasks.adapters.permits import lift_hold
+    from deployments.choosing import NotChosen, meet_cluster, named_ground
+    from tasks.adapters.platforms.choosing import safekeeping_of
     from tasks.core.platform import PlatformTrouble
+    from tasks.core.safekeeping import Hold
     from tasks.delivery.request import named
 
     try:
+        meet_cluster(state_home(), chosen.cluster)
         ground = named_ground(state_home(), chosen.environment, chosen.target)
+        lifted = Hold(named(chosen.by), chosen.reason, time.time())
+        hold = asyncio.run(safekeeping_of(ground).lock.lift_hold(lifted))
     except NotChosen as reason:
         complain(f"towpath unlock: {reason}")
         return ExitCode.USAGE
-    try:
-        hold = lift_hold(ground.folder, who=named(chosen.by), reason=chosen.reason)
     except PlatformTrouble as trouble:
         complain(f"towpath unlock: {trouble}")
         return ExitCode.ERROR

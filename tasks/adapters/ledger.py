@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from tasks.adapters.grounds import Ground
 from tasks.core.platform import PlatformTrouble
 from tasks.core.records import Record, RecordBroken, check_chain, current_of, record_from
+from tasks.core.safekeeping import found_in
 
 
 def read_records(ground: Ground) -> tuple[Record, ...]:
@@ -76,9 +77,4 @@ def current_record(ground: Ground) -> Record | None:
 
 def find_record(ground: Ground, wanted: str) -> Record | None:
     """The record of that number, else the last released one of that version or digest."""
-    records = read_records(ground)
-    if wanted.isdigit():
-        return next((each for each in records if each.number == int(wanted)), None)
-    named = [each for each in records if each.release.version == wanted or each.release.digest.startswith(wanted)]
-    released = [each for each in named if each.ending == "released"]
-    return next(reversed(released or named), None)
+    return found_in(read_records(ground), wanted)

@@ -19,10 +19,7 @@ from pathlib import Path
 from tasks.adapters.daemons import birth_of
 from tasks.adapters.state import write_atomically
 from tasks.core.platform import Permit, PermitRevoked, PlatformTrouble
-
-
-class EnvironmentBusy(PlatformTrouble):
-    """Somebody else changes the environment, or a person holds it; the text says who, since when and why."""
+from tasks.core.safekeeping import EnvironmentBusy, Hold, changed_by, held_by, moment, taken_from
 
 
 @dataclass(frozen=True)
@@ -42,22 +39,8 @@ class Holder:
         return bool(self.birth) and birth_of(self.pid) == self.birth
 
     def __str__(self) -> str:
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
         run = f", run {self.run}" if self.run else ""
-        return f"{self.who} since {since} ({self.reason}{run}, process {self.pid})"
-
-
-@dataclass(frozen=True)
-class Hold:
-    """A person's wish that nothing changes here."""
-
-    who: str
-    reason: str
-    since: float
-
-    def __str__(self) -> str:
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
-        return f"{self.who} since {since} ({self.reason})"
+        return f"{self.who} since {moment(self.since)} ({self.reason}{run}, process {self.pid})"
 
 
 @contextmanager
@@ -78,8 +61,7 @@ def changing(folder: Path, permit: Permit) -> Iterator[None]:
     with mutex(folder):
         holder = holder_of(folder)
         if holder is None or holder.token != permit.token:
-            by = f"{holder} has it" if holder else "nobody has it any more"
-            raise PermitRevoked(f"the right to change {permit.environment} was taken from this run: {by}")
+            raise PermitRevoked(taken_from(permit.environment, holder))
         yield
 
 
@@ -87,12 +69,10 @@ def take(folder: Path, environment: str, holder: Holder, *, passes_hold: bool = 
     """The right to change the environment. Raises EnvironmentBusy while a living other has it or a person holds it."""
     with mutex(folder):
         if (hold := hold_of(folder)) is not None and not passes_hold:
-            raise EnvironmentBusy(
-                f"{environment} is held by {hold}: wait, or lift it with towpath unlock {environment} --reason WHY"
-            )
+            raise EnvironmentBusy(held_by(environment, hold))
         other = holder_of(folder)
         if other is not None and other.is_alive:
-            raise EnvironmentBusy(f"{environment} is being changed by {other}: wait for its end, or stop that run")
+            raise EnvironmentBusy(changed_by(environment, other))
         _write(folder / "lock.json", holder)
     return Permit(environment, holder.token)
 

@@ -4,7 +4,7 @@ It solves that a release whose process is killed would be under way for ever whe
 token.
 """
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from tasks.adapters.grounds import Ground, NameRefused
-from tasks.adapters.intents import read_intent
-from tasks.adapters.ledger import read_records
 from tasks.adapters.live_runs import live_and_dead
+from tasks.adapters.platforms.choosing import safekeeping_of
 from tasks.adapters.state import write_atomically
 from tasks.core.forge.words import DeploymentState, ForgeDeployment
 from tasks.core.origin import Origin
@@ -44,14 +43,15 @@ def forget_change(state: Path, change: ShownChange) -> None:
     _file(state, change).unlink(missing_ok=True)
 
 
-def ended_state(ground: Ground, run: str) -> DeploymentState:
+async def ended_state(ground: Ground, run: str) -> DeploymentState:
     """As records say: a change without one was undone by somebody else, or came to nothing. Raises PlatformTrouble."""
-    mine = [record for record in read_records(ground) if record.run == run]
+    records = await safekeeping_of(ground).ledger.records()
+    mine = [record for record in records if record.run == run]
     is_released = bool(mine) and mine[-1].ending is Ending.RELEASED
     return DeploymentState.SUCCESS if is_released else DeploymentState.FAILURE
 
 
-def dead_changes(state: Path, *, now: float) -> Iterator[tuple[ShownChange, DeploymentState]]:
+async def dead_changes(state: Path, *, now: float) -> AsyncIterator[tuple[ShownChange, DeploymentState]]:
     """Those whose process is gone, with how they ended. One that the guard has yet to undo has not ended, and one that
     was only just shown may not be marked as alive yet."""
     live, _ = live_and_dead(state)
@@ -61,9 +61,9 @@ def dead_changes(state: Path, *, now: float) -> Iterator[tuple[ShownChange, Depl
                 continue
             change = _CHANGE.validate_json(path.read_bytes())
             ground = Ground(state, change.target, change.deployment.environment)
-            intent = read_intent(ground)
+            intent = await safekeeping_of(ground).promise.read()
             if intent is None or intent.run != change.deployment.key:
-                yield change, ended_state(ground, change.deployment.key)
+                yield change, await ended_state(ground, change.deployment.key)
 
 
 def _folder(state: Path) -> Path:

@@ -35,6 +35,10 @@ class DeliverySettings(Section):
     kept_artifacts: Annotated[int, Field(ge=2, le=1000)] = Field(
         10, description="built releases kept beside those that run, for going back"
     )
+    kept_records: Annotated[int, Field(ge=10, le=1000)] = Field(
+        50,
+        description="kubernetes: records kept in the cluster; the last two releases are never forgotten",
+    )
     database: DatabaseSettings | None = Field(None, description="unset: there is none to migrate")
     tests: TestSettings = Field(default_factory=TestSettings)
     verification: VerificationSettings = Field(default_factory=VerificationSettings)

@@ -72,3 +72,13 @@ def why_undo(intent: Intent, beat: Heartbeat | None, *, boot: str, now: float) -
     if silent > intent.stale_seconds:
         return f"its flow gave no sign of life for {silent:.0f} s"
     return ""
+
+
+def why_undo_watched(intent: Intent, *, silent_seconds: float, left_seconds: float | None) -> str:
+    """The same for whoever watches from another machine, whose clock tells nothing of the flow's: for how long it has
+    seen no sign of life, and how long the change may still take by the flow's own last word."""
+    if silent_seconds >= intent.stale_seconds:
+        return f"its flow gave no sign of life for {silent_seconds:.0f} s"
+    if left_seconds is not None and left_seconds <= 0:
+        return f"the change was not finished {intent.deadline - intent.began:.0f} s after it began"
+    return ""

@@ -39,7 +39,7 @@ async def announced(origin: Origin | None, change: Change) -> AsyncIterator[None
     try:
         yield
     finally:
-        ended = replace(begun, state=ended_state(change.ground, change.asked.run))
+        ended = replace(begun, state=await ended_state(change.ground, change.asked.run))
         if await is_told(announce(origin, ended, return_state=True), origin):
             forget_change(state, shown)
 

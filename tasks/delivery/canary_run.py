@@ -188,7 +188,6 @@ class CanaryRun:
             await self.happen(AbortAsked(asked))
             return
         assert self.origin is not None, "watched before it had traffic"
-        must_be_permitted(self.change)
         snapshot = await self._scrape()
         judgement = self._look(shifted(snapshot, origin=self.origin, share=self.rollout.weight / 100))
         await self.happen(Judged(judgement.verdict, judgement.reason))
@@ -197,6 +196,7 @@ class CanaryRun:
     async def _scrape(self) -> Snapshot:
         """What the platform reads; that it cannot is for the judge to see, not the end of the watch."""
         try:
+            await must_be_permitted(self.change)
             return await self.change.platform.snapshot(self.change.ground.environment)
         except PermitRevoked:
             raise

@@ -14,12 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from tasks.adapters import permits
-from tasks.adapters.daemons import birth_of
 from tasks.adapters.grounds import Ground
-from tasks.adapters.intents import beat, boot_id, forget_intent, machine_seconds, process_id, read_intent, write_intent
+from tasks.adapters.heartbeats import beating
+from tasks.adapters.intents import boot_id, machine_seconds
 from tasks.adapters.keepers import start_keepers
-from tasks.adapters.permits import EnvironmentBusy, Holder
 from tasks.adapters.platforms import choosing
 from tasks.adapters.state import keep_ballast
 from tasks.core.approval import Answer
@@ -31,10 +29,10 @@ from tasks.core.intent import Intent
 from tasks.core.platform import Permit, PermitRevoked, Platform, PlatformTrouble
 from tasks.core.records import Gate, Kind, Step
 from tasks.core.release import Release
+from tasks.core.safekeeping import Claim, EnvironmentBusy, Safekeeping
 from tasks.retrying import BadInput, NotAllowed, PermanentError
 from tasks.watching import ChangeOpened, StepEnded, StepStarted, tell
 
-_BEAT_SECONDS = 2.0
 _BUSY_POLL_SECONDS = 0.5
 
 
@@ -62,8 +60,11 @@ class Asked:
 class Change:
     """A change under way: what it may use, and what it has done so far."""
 
-    def __init__(self, asked: Asked, *, platform: Platform, permit: Permit, intent: Intent) -> None:
+    def __init__(
+        self, asked: Asked, *, platform: Platform, keeping: Safekeeping, permit: Permit, intent: Intent
+    ) -> None:
         self.asked = asked
+        self.keeping = keeping
         self.ground = asked.ground
         self.release = asked.release
         self.delivery = asked.delivery
@@ -126,32 +127,33 @@ async def open_change(held: AsyncExitStack, asked: Asked) -> Change:
     """The right to make the change until `held` is closed. Raises PermanentError with what stands in the way."""
     ground = asked.ground
     _refuse_when_frozen(asked)
-    holder = _holder(asked)
+    claim = _claim(asked)
     try:
         # NOTE: before the lock, since a change that died is undone by the guard, and nobody gets the lock before.
         await start_keepers(ground.state)
-        permit = await _take(asked, holder)
-        platform = await prepared(ground, asked.delivery, permit)
-        change = Change(asked, platform=platform, permit=permit, intent=_intent(asked, holder))
-        held.callback(_give_back, change)
+        keeping = await choosing.safekeeping_for(ground, asked.delivery)
+        intent = _intent(asked, claim)
+        permit = await _take(asked, keeping, claim)
+        platform = await prepared(ground, asked.delivery, keeping, permit)
+        change = Change(asked, platform=platform, keeping=keeping, permit=permit, intent=intent)
+        held.push_async_callback(_give_back, change)
         keep_ballast(ground.folder)
+        await held.enter_async_context(beating(keeping.lock, permit, deadline=intent.deadline))
         await _look_at_present(change)
         change.intent = change.intent.model_copy(update={"replaced": change.replaced.digest if change.replaced else ""})
-        write_intent(ground, change.intent)
+        await keeping.promise.write(change.intent)
     except (PlatformTrouble, OSError) as trouble:
         raise PermanentError(str(trouble)) from trouble
-    beating = asyncio.create_task(_beat_on(change))
-    held.push_async_callback(_end, beating)
     tell(ChangeOpened(ground.environment, asked.release, change.url))
     return change
 
 
-async def prepared(ground: Ground, delivery: DeliverySettings, permit: Permit) -> Platform:
+async def prepared(ground: Ground, delivery: DeliverySettings, keeping: Safekeeping, permit: Permit) -> Platform:
     """The environment's platform, ready for a change; when it is not, the right to change it goes back."""
     try:
         return await choosing.prepare(ground, delivery)
     except BaseException:
-        permits.release(ground.folder, permit)
+        await keeping.lock.release(permit)
         raise
 
 
@@ -162,43 +164,27 @@ def _refuse_when_frozen(asked: Asked) -> None:
         raise NotAllowed(f"{frozen}; wait, or change [delivery.freezes]")
 
 
-def _holder(asked: Asked) -> Holder:
-    pid = process_id()
-    return Holder(
+def _claim(asked: Asked) -> Claim:
+    return Claim(
         token=str(uuid4()),
         who=asked.who,
         reason=f"{asked.kind} of {asked.release.version}",
         run=asked.run,
-        pid=pid,
-        birth=birth_of(pid),
         since=time.time(),
     )
 
 
-async def _take(asked: Asked, holder: Holder) -> Permit:
+async def _take(asked: Asked, keeping: Safekeeping, claim: Claim) -> Permit:
     """The lock, as soon as nobody else has it and within the time that the caller wants to wait."""
     deadline = machine_seconds() + asked.wait_seconds
     while True:
         try:
-            _refuse_unfinished(asked.ground)
-            passes_hold = asked.kind is Kind.ROLLBACK
-            return permits.take(asked.ground.folder, asked.ground.environment, holder, passes_hold=passes_hold)
+            return await keeping.lock.take(claim, passes_hold=asked.kind is Kind.ROLLBACK)
         except EnvironmentBusy as busy:
             if machine_seconds() >= deadline:
                 raise NotAllowed(str(busy)) from busy
-        # NOTE: the lock is a file of another process, which tells nobody of its end.
+        # NOTE: the lock is another process's or machine's, which tells nobody of its end.
         await asyncio.sleep(_BUSY_POLL_SECONDS)
-
-
-def _refuse_unfinished(ground: Ground) -> None:
-    """A change whose flow died is the guard's until it has undone it; its lock looks free, its canary is not gone."""
-    holder = permits.holder_of(ground.folder)
-    intent = read_intent(ground)
-    if intent is not None and holder is not None and not holder.is_alive:
-        raise EnvironmentBusy(
-            f"the {intent.kind} of {intent.release.version} in {ground.environment} died and the guard is undoing it: "
-            "try again in half a minute"
-        )
 
 
 async def _look_at_present(change: Change) -> None:
@@ -213,10 +199,10 @@ async def _look_at_present(change: Change) -> None:
         )
 
 
-def _intent(asked: Asked, holder: Holder) -> Intent:
+def _intent(asked: Asked, claim: Claim) -> Intent:
     now = machine_seconds()
     return Intent(
-        token=holder.token,
+        token=claim.token,
         target=asked.ground.target,
         source=asked.source,
         environment=asked.ground.environment,
@@ -236,7 +222,7 @@ def _intent(asked: Asked, holder: Holder) -> Intent:
     )
 
 
-def promise_of_database(change: Change, migrations: Migrations | None) -> None:
+async def promise_of_database(change: Change, migrations: Migrations | None) -> None:
     """Put into the intent, before migrations begin, what whoever undoes the change must know; None: nothing changed."""
     change.intent = change.intent.model_copy(
         update={
@@ -245,39 +231,24 @@ def promise_of_database(change: Change, migrations: Migrations | None) -> None:
             "backup": change.backup,
         }
     )
-    write_intent(change.ground, change.intent)
+    await change.keeping.promise.write(change.intent)
     change.has_moved = True
 
 
-async def _beat_on(change: Change) -> None:
-    """Signs of life, until the change is over or was taken over: what is the guard's has no other sign of life."""
-    with suppress(PermitRevoked):
-        while True:
-            with suppress(OSError):
-                must_be_permitted(change)
-                beat(change.ground, change.permit.token)
-            await asyncio.sleep(_BEAT_SECONDS)
-
-
-def must_be_permitted(change: Change) -> None:
+async def must_be_permitted(change: Change) -> None:
     """Raises PermitRevoked when the environment is somebody else's now."""
-    with permits.changing(change.ground.folder, change.permit):
-        pass
+    await change.keeping.lock.must_hold(change.permit)
 
 
-async def _end(beating: "asyncio.Task[None]") -> None:
-    beating.cancel()
-    with suppress(asyncio.CancelledError):
-        await beating
-
-
-def _give_back(change: Change) -> None:
+async def _give_back(change: Change) -> None:
     """Intent and lock go when nothing is left to undo; else they stay, and the guard undoes what was left."""
     if change.has_moved and not change.is_settled:
         return
-    with suppress(PermitRevoked):
-        forget_intent(change.ground, change.permit)
-    permits.release(change.ground.folder, change.permit)
+    # NOTE: what cannot be given back now is the guard's, which finds nothing left to undo.
+    with suppress(PlatformTrouble):
+        with suppress(PermitRevoked):
+            await change.keeping.promise.forget(change.permit)
+        await change.keeping.lock.release(change.permit)
 
 
 def refuse_unknown_environment(delivery: DeliverySettings, environment: str) -> None:

@@ -5,13 +5,13 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.adapters.artifacts import BuildFailed, read_settings
 from tasks.adapters.grounds import Ground, NameRefused
-from tasks.adapters.ledger import find_record, read_records
-from tasks.adapters.platforms.choosing import database_of
+from tasks.adapters.platforms.choosing import database_of, safekeeping_of
 from tasks.core.database import Database, DatabaseTrouble
 from tasks.core.delivery_settings import Migrations
 from tasks.core.platform import PlatformTrouble
 from tasks.core.records import Ending, Kind, Record, current_of
 from tasks.core.release import Release
+from tasks.core.safekeeping import found_in
 from tasks.core.schema import why_not_on
 from tasks.delivery.change import Asked, Change, promise_of_database, refuse_unknown_environment, step
 from tasks.delivery.migrating import back_up
@@ -29,7 +29,9 @@ async def find_recorded(
     """The change that puts the recorded release back. Raises BadInput or PermanentError."""
     try:
         ground = Ground(run.state, target, environment)
-        record = _record(ground, wanted)
+        ledger = safekeeping_of(ground).ledger
+        record = _record(ground, await ledger.records(), wanted)
+        await ledger.fetch_build(record.release.artifact)
         delivery = read_settings(run.state, record.release.artifact)
         refuse_unknown_environment(delivery, environment)
     except NameRefused as refused:
@@ -50,11 +52,10 @@ async def find_recorded(
     )
 
 
-def _record(ground: Ground, wanted: str) -> Record:
-    records = read_records(ground)
+def _record(ground: Ground, records: tuple[Record, ...], wanted: str) -> Record:
     if not records:
         raise BadInput(f"{ground.target} has no record in {ground.environment}: towpath status shows what there is")
-    found = _before(records) if wanted == _PREVIOUS else find_record(ground, wanted)
+    found = _before(records) if wanted == _PREVIOUS else found_in(records, wanted)
     if found is None:
         raise BadInput(
             f"{ground.environment} has no record of {wanted}: towpath history {ground.environment} lists them"
@@ -111,5 +112,5 @@ async def _downgrade(change: Change, present: Database, *, now: str, wanted: str
     """With a backup first, and the way forward known, should the older release not come up."""
     await back_up.fn(change)
     change.schema_before, change.forward = now, present
-    promise_of_database(change, present.settings.migrations)
+    await promise_of_database(change, present.settings.migrations)
     await present.downgrade(wanted, log=change.log_of("downgrade"))

@@ -9,7 +9,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.adapters.grounds import Ground
-from tasks.adapters.ledger import read_records
+from tasks.adapters.platforms.choosing import safekeeping_of
 from tasks.core.database import Database, DatabaseTrouble
 from tasks.core.delivery_settings import Migrations
 from tasks.delivery.change import Change, must_be_permitted, promise_of_database, step
@@ -38,13 +38,13 @@ async def migrate(change: Change) -> None:
     async with step(change, "migrate") as saying:
         try:
             change.schema_before = await _revision(change, database, "before")
-            promise_of_database(change, database.settings.migrations)
+            await promise_of_database(change, database.settings.migrations)
             change.is_migrating = True
             await database.migrate(log=change.log_of("migrate"))
             change.is_migrating = False
             after = await _revision(change, database, "after")
             if after == change.schema_before:
-                promise_of_database(change, None)
+                await promise_of_database(change, None)
         except DatabaseTrouble as trouble:
             raise PermanentError(str(trouble)) from trouble
         change.release = change.release.model_copy(update={"schema_revision": after})
@@ -65,7 +65,7 @@ async def migrate_beside(change: Change) -> None:
             now = await _revision(change, database, "before")
         except DatabaseTrouble as trouble:
             raise PermanentError(str(trouble)) from trouble
-        if (wanted := _schema_in_staging(change)) != now:
+        if (wanted := await _schema_in_staging(change)) != now:
             raise NotAllowed(
                 f"{change.release.version} needs schema {wanted or 'unknown'}, the stable release runs on {now}, and "
                 "its migrations are not declared compatible: release it with towpath production"
@@ -74,9 +74,10 @@ async def migrate_beside(change: Change) -> None:
         saying.text = f"schema {now}, the same for both"
 
 
-def _schema_in_staging(change: Change) -> str:
+async def _schema_in_staging(change: Change) -> str:
     ground = Ground(change.ground.state, change.ground.target, change.delivery.staging)
-    same = [each for each in read_records(ground) if each.release.artifact == change.release.artifact]
+    records = await safekeeping_of(ground).ledger.records()
+    same = [each for each in records if each.release.artifact == change.release.artifact]
     return same[-1].release.schema_revision if same else ""
 
 
@@ -100,7 +101,7 @@ async def _go_back(change: Change, database: Database, before: str) -> str:
     now = await _revision(change, database, "failed")
     if now == before:
         return await _mend_half_a_migration(change, database, before)
-    must_be_permitted(change)
+    await must_be_permitted(change)
     if change.forward is not None:
         await change.forward.migrate(log=change.log_of("migrate-again"))
         return f"schema {now} -> {before}, as the release needs that stays"
@@ -120,7 +121,7 @@ async def _mend_half_a_migration(change: Change, database: Database, before: str
         return f"schema {before}, nothing to undo"
     if await database.has_same_schema(change.backup, log=change.log_of("schema-compared")):
         return f"schema {before}, nothing to undo"
-    must_be_permitted(change)
+    await must_be_permitted(change)
     return await _restore(change, database, before)
 
 

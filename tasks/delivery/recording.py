@@ -15,9 +15,8 @@ from prefect.states import Cancelled, Completed, Failed
 from tasks.adapters.artifacts import forget_old_artifacts
 from tasks.adapters.canary_logs import forget_old_logs
 from tasks.adapters.grounds import Ground, known_grounds
-from tasks.adapters.ledger import read_records, write_record
 from tasks.adapters.outbox import post
-from tasks.adapters.platforms.choosing import platform_of
+from tasks.adapters.platforms.choosing import platform_of, safekeeping_of
 from tasks.adapters.retention import forget_old_runs
 from tasks.adapters.state import write_atomically
 from tasks.concluding import refused
@@ -86,7 +85,7 @@ async def keep_record(
     change: Change, ending: Ending, reason: str, remedy: str = "", page: Callable[[Record], str] = delivery_page
 ) -> Record:
     """The record on disk first, then the report and the artifact, which may fail without harm to the record."""
-    record = write_record(change.ground, record_of(change, ending, reason, remedy))
+    record = await change.keeping.ledger.write(record_of(change, ending, reason, remedy))
     change.is_settled = ending is not Ending.FAILED
     text = page(record)
     with suppress(OSError):
@@ -112,13 +111,14 @@ async def _tidy(change: Change) -> None:
     with suppress(OSError, PlatformTrouble):
         forget_old_runs(state, kept=_KEPT_RUNS)
         forget_old_logs(change.ground, kept=_KEPT_RUNS)
+        await change.keeping.ledger.forget_old(change.delivery.kept_records)
         needed = [artifact for ground in known_grounds(state) for artifact in await _needed_in(ground)]
         forget_old_artifacts(state, needed=needed, kept=change.delivery.kept_artifacts)
 
 
 async def _needed_in(ground: Ground) -> list[str]:
     """The builds of what runs here, and of the last changes and the last releases."""
-    records = read_records(ground)
+    records = await safekeeping_of(ground).ledger.records()
     released = [record for record in records if record.ending is Ending.RELEASED]
     kept = [*records[-_KEPT_RECORDS:], *released[-_KEPT_RECORDS:]]
     status = await platform_of(ground).status(ground.environment)

@@ -11,8 +11,8 @@ from tasks.adapters.artifacts import Artifact, BuildFailed, build_artifact
 from tasks.adapters.commits import author_of, is_version
 from tasks.adapters.environments import Built
 from tasks.adapters.grounds import Ground, NameRefused
-from tasks.adapters.ledger import read_records
 from tasks.adapters.past_reports import past_runs
+from tasks.adapters.platforms.choosing import safekeeping_of
 from tasks.core.delivery import DeliverySettings
 from tasks.core.environments import EnvironmentKind
 from tasks.core.gates import StageRun, blocking, stage_gate, staging_gate
@@ -125,7 +125,7 @@ async def check_staging(place: Workplace, request: DeliveryRequest, release: Rel
     """What goes to production must have been released to staging, bit for bit. Raises PermanentError."""
     staging = place.settings.delivery.staging
     try:
-        records = read_records(ground_of(place, staging))
+        records = await safekeeping_of(ground_of(place, staging)).ledger.records()
     except PlatformTrouble as trouble:
         raise PermanentError(str(trouble)) from trouble
     return passed_or_overridden((staging_gate(records, release, environment=staging),), request)

@@ -11,8 +11,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.adapters.grounds import Ground, known_grounds
-from tasks.adapters.ledger import current_record
 from tasks.adapters.notifications import NotTold, tell_people
+from tasks.adapters.platforms.choosing import safekeeping_of
 from tasks.adapters.production_findings import keep_findings, known_findings
 from tasks.core.outcome import Verdict
 from tasks.core.platform import PlatformTrouble
@@ -63,7 +63,7 @@ async def look_at_production(place: Workplace, request: SecurityRequest) -> tupl
 
 async def _look(ground: Ground, place: Workplace, request: SecurityRequest) -> str:
     try:
-        record = current_record(ground)
+        record = await safekeeping_of(ground).current()
         if record is None:
             return f"{ground.environment}: nothing was released yet"
         results = await _scan_release(record.release, place, request)

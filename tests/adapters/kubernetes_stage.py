@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from tasks.adapters import permits
 from tasks.adapters.artifacts import artifact_folder
-from tasks.adapters.daemons import birth_of
-from tasks.adapters.intents import process_id
-from tasks.adapters.permits import Holder
+from tasks.adapters.grounds import Ground
+from tasks.adapters.platforms.kubernetes.leasing import Watcher
+from tasks.adapters.platforms.kubernetes.locking import ClusterLock
 from tasks.adapters.platforms.kubernetes.platform import KubernetesPlatform
 from tasks.adapters.platforms.kubernetes.requests import Cluster
 from tasks.core.cluster.artifact import ClusterArtifact
+from tasks.core.cluster.kept_names import KEEPS
 from tasks.core.delivery_settings import ComponentSettings, MetricsSettings
 from tasks.core.environments import digest
 from tasks.core.platform import EnvironmentStatus, Permit, Role
 from tasks.core.release import Release
+from tasks.core.safekeeping import Claim
 from tests.lab.cluster import facts
 
 _T = TypeVar("_T")
@@ -68,7 +69,7 @@ class Stage:
 
     def __init__(self, home: Path, cluster: facts.Cluster, gateway: facts.Gateway, namespace: str) -> None:
         self.home, self.lab, self.gateway, self.namespace = home, cluster, gateway, namespace
-        self.folder = home / "delivery" / "shop" / "production"
+        self.ground = Ground(home, "shop", "production")
         self.host = f"{namespace}.test"
         self.seen: Counter[str] = Counter()
         self.has_ingress = self.has_scaler = False
@@ -77,15 +78,20 @@ class Stage:
 
     def another(self, **changes: Any) -> KubernetesPlatform:
         """The same environment as another process would see it."""
+        cluster = self.reached(**changes)
+        lock = ClusterLock(cluster, self.ground, Watcher())
+        return KubernetesPlatform(self.ground, cluster, lock, url=f"http://{self.host}")
+
+    def reached(self, **changes: Any) -> Cluster:
+        """The namespace by a connection of its own."""
         where = {"context": self.lab.context, "kubeconfig": str(self.lab.kubeconfig), **changes}
-        cluster = Cluster(namespace=self.namespace, **where)
-        return KubernetesPlatform(self.home, self.folder, "shop", "production", cluster, url=f"http://{self.host}")
+        return Cluster(namespace=self.namespace, **where)
 
     def take(self) -> Permit:
-        pid = process_id()
-        holder = Holder(str(uuid4()), "test", "a test", "run", pid, birth_of(pid), time.time())
-        permits.release(self.folder, getattr(self, "permit", Permit("production", "")))
-        return permits.take(self.folder, "production", holder)
+        lock = ClusterLock(self.reached(), self.ground, Watcher())
+        if hasattr(self, "permit"):
+            self.run(lock.release(self.permit))
+        return self.run(lock.take(Claim(str(uuid4()), "test", "a test", "run", time.time())))
 
     def release(self, version: str, *, replicas: int = 1, image: str = "", **variables: str) -> Release:
         """Built, as far as a cluster needs it."""
@@ -199,12 +205,11 @@ def _object(version: str, kind: str, name: str, **more: Any) -> dict[str, Any]:
 
 
 def _is_ours(told: dict[str, Any]) -> bool:
-    return "towpath.dev/target" in (told["metadata"].get("labels") or {})
+    labels = told["metadata"].get("labels") or {}
+    return "towpath.dev/target" in labels and KEEPS not in labels
 
 
 def _own_part(told: dict[str, Any]) -> str:
-    """What is ours of an object; the environment's state counts its changes, and is no part of what runs."""
+    """What is ours of an object that was released."""
     kept = {key: value for key, value in told.items() if key not in ("status", "metadata")}
-    if told["metadata"]["name"].startswith("towpath-shop-"):
-        kept = {}
     return json.dumps([kept, told["metadata"].get("labels"), told["metadata"].get("name")], sort_keys=True)

@@ -35,7 +35,7 @@ from tasks.adapters.intents import (
     write_intent,
 )
 from tasks.adapters.ledger import current_record, find_record, next_number, read_records, write_record
-from tasks.adapters.permits import EnvironmentBusy, Hold, Holder, changing, holder_of, lift_hold, put_hold, seize, take
+from tasks.adapters.permits import Holder, changing, holder_of, lift_hold, put_hold, seize, take
 from tasks.core.approval import ApprovalRequest
 from tasks.core.canary_log import CanaryLog
 from tasks.core.canary_settings import CanarySettings
@@ -43,6 +43,7 @@ from tasks.core.counters import Counters, Snapshot
 from tasks.core.intent import Intent
 from tasks.core.platform import Permit, PermitRevoked, PlatformTrouble
 from tasks.core.records import Ending, Kind
+from tasks.core.safekeeping import EnvironmentBusy, Hold
 from tests.core.deliveries import a_record, a_release
 
 

@@ -16,7 +16,9 @@ from tasks.adapters.daemons import birth_of
 from tasks.adapters.grounds import Ground
 from tasks.adapters.intents import beat, boot_id, machine_seconds, read_intent, write_intent
 from tasks.adapters.ledger import read_records, write_record
+from tasks.adapters.local_safekeeping import local_safekeeping
 from tasks.adapters.permits import Holder
+from tasks.adapters.platforms.guarded import Guarded, GuardedPlaces
 from tasks.core.approval import ApprovalRequest
 from tasks.core.counters import Snapshot
 from tasks.core.intent import Heartbeat, Intent
@@ -139,9 +141,13 @@ def ask(ground: Ground) -> None:
     write_pending(ground, Pending(request=request))
 
 
+def guarded(ground: Ground, platform: Undoing) -> Guarded:
+    return Guarded(ground, platform, local_safekeeping(ground))
+
+
 def look(ground: Ground, platform: Undoing) -> int:
     """How many changes one look of the guard undid."""
-    return asyncio.run(guard.look_once(ground.state, platform=lambda _: platform))
+    return asyncio.run(guard.look_once(ground.state, lambda _: guarded(ground, platform)))
 
 
 def set_weight_late(ground: Ground, platform: Undoing) -> None:
@@ -271,7 +277,7 @@ class TestTrouble:
             under_way(each)
             last_beat(each, seconds_ago=20)
 
-        assert asyncio.run(guard.look_once(ground.state, platform=lambda each: platforms[each])) == 1
+        assert asyncio.run(guard.look_once(ground.state, lambda each: guarded(each, platforms[each]))) == 1
         assert platforms[other].done == ["0 %", "remove"]
 
 
@@ -357,7 +363,7 @@ def test_an_environment_that_cannot_be_found(tmp_path: Path, capsys: pytest.Capt
         ground = Ground(tmp_path, "shop", name)
         ground.folder.mkdir(parents=True)
         (ground.folder / "cluster.json").write_text("{broken")
-    assert asyncio.run(guard.look_once(tmp_path)) == 0
+    assert asyncio.run(guard.look_once(tmp_path, GuardedPlaces().of)) == 0
 
     said = "".join(capsys.readouterr())
     assert all(f"shop/{name}: not undone yet" in said for name in ("aside", "other"))

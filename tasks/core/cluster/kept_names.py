@@ -35,8 +35,8 @@ def manifest_names(target: str, environment: str) -> tuple[str, ...]:
     return tuple(f"towpath-manifests-{_place(target, environment)}-{number}" for number in range(_MANIFEST_PLACES))
 
 
-def build_name(artifact: str) -> str:
-    return f"towpath-build-{artifact.removeprefix('sha256:')[:24]}"
+def build_name(target: str, environment: str, artifact: str) -> str:
+    return f"towpath-build-{_place(target, environment)}-{artifact.removeprefix('sha256:')[:24]}"
 
 
 def _place(target: str, environment: str) -> str:

@@ -1,56 +1,74 @@
 """What Towpath keeps of an environment in its namespace: its state (a ConfigMap), each release's manifests (Secrets).
 
-The state is only ever replaced as it was read, so that of two who change it at once one is told. Manifests may hold
-what a team put into them, so they lie in Secrets, packed, and only those of releases that are there are kept.
+The state is only ever replaced as it was read, so that of two who change it at once one is told. It says by which names
+the environment is known, so that whoever finds it knows what it has found. Manifests may hold what a team put into
+them, so they lie in Secrets, packed, in as many places as there can be releases: nobody need look at any other Secret.
 """
 
-import base64
-import gzip
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tasks.adapters.platforms.kubernetes.packing import packed, unpacked
 from tasks.adapters.platforms.kubernetes.requests import Cluster, Conflict
-from tasks.core.cluster.beside import ENVIRONMENT, OWNER, label
 from tasks.core.cluster.documents import Identity
+from tasks.core.cluster.kept_names import KEEPS, kept_labels, manifest_names, state_name
 from tasks.core.cluster.state import ClusterState, Manifests
 from tasks.core.platform import PlatformTrouble
 from tasks.core.wanted import Wanted
 
 _TRIES = 5
-_KEY = "state"
-_MANIFESTS = "towpath-manifests-"
-# etcd takes no more than 1.5 MiB, and a Secret's data is base64.
-_MOST_BYTES = 1_000_000
+_KEY, _ABOUT, _DIGEST = "state", "about", "towpath.dev/release"
 
 
-def _state_name(target: str, environment: str) -> str:
-    return f"towpath-{label(target).lower()}-{label(environment).lower()}"
+class About(BaseModel):
+    """The names of an environment, as they were given."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    target: str
+    environment: str
+    url: str
+
+
+async def environments_in(cluster: Cluster) -> tuple[About, ...]:
+    """Every environment of the namespace. Raises PlatformTrouble."""
+    found = await cluster.list("v1", "ConfigMap", labels={KEEPS: "state"})
+    try:
+        return tuple(About.model_validate_json((each.get("data") or {}).get(_ABOUT, "")) for each in found)
+    except ValidationError as broken:
+        names = ", ".join(str(each["metadata"]["name"]) for each in found)
+        raise PlatformTrouble(f"one of {names} in {cluster.namespace} does not say what it is of") from broken
 
 
 class Keeping:
     """The kept things of one environment."""
 
-    def __init__(self, cluster: Cluster, target: str, environment: str) -> None:
-        self._cluster = cluster
-        self._labels = {OWNER: label(target), ENVIRONMENT: label(environment)}
-        self._where = Identity("v1", "ConfigMap", cluster.namespace, _state_name(target, environment))
+    def __init__(self, cluster: Cluster, about: About) -> None:
+        self._cluster, self._about = cluster, about
+        self._target, self._environment = about.target, about.environment
+        self._where = Identity("v1", "ConfigMap", cluster.namespace, state_name(about.target, about.environment))
 
     async def read(self) -> ClusterState | None:
         found = await self._cluster.read(self._where)
         return None if found is None else self._understood(found)
 
     async def begin(self) -> None:
-        """An environment in which nothing was ever put, unless there is one."""
-        if await self._cluster.read(self._where) is None:
-            try:
+        """An environment in which nothing was ever put, unless there is one; known by the names it has now."""
+        found = await self._cluster.read(self._where)
+        try:
+            if found is None:
                 await self._cluster.create(self._document(ClusterState(wanted=Wanted(port=0)), None))
-            except Conflict:
-                return
+            elif (found.get("data") or {}).get(_ABOUT) != self._about.model_dump_json():
+                await self._cluster.replace(self._document(self._understood(found), found))
+        except Conflict:
+            return
 
-    async def change(self, change: Callable[[ClusterState], ClusterState]) -> ClusterState:
-        """One change of the state as it is now. Raises what `change` raises, and PlatformTrouble."""
+    async def change(
+        self, change: Callable[[ClusterState], ClusterState], *, permitted: Callable[[], Awaitable[None]]
+    ) -> ClusterState:
+        """One change of the state as it is now. Raises what `permitted` raises, and PlatformTrouble."""
         for _ in range(_TRIES):
             found = await self._cluster.read(self._where)
             if found is None:
@@ -58,6 +76,8 @@ class Keeping:
                     f"{self._where} is gone from {self._cluster.namespace}: nothing was ever put there"
                 )
             changed = change(self._understood(found))
+            # NOTE: after the reading: whoever takes the right away from now on reads what is written here.
+            await permitted()
             try:
                 await self._cluster.replace(self._document(changed, found))
             except Conflict:
@@ -73,46 +93,48 @@ class Keeping:
             raise PlatformTrouble(f"{self._where} cannot be read ({said}): look at it, then delete it") from broken
 
     def _document(self, state: ClusterState, before: dict[str, Any] | None) -> dict[str, Any]:
-        metadata = {"name": self._where.name, "namespace": self._where.namespace, "labels": self._labels}
+        labels = kept_labels(self._target, self._environment, "state")
+        metadata = {"name": self._where.name, "namespace": self._where.namespace, "labels": labels}
         if before is not None:
-            metadata = {**before["metadata"], "labels": self._labels}
-        return {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": metadata,
-            "data": {_KEY: state.model_dump_json(indent=1)},
-        }
+            metadata = {**before["metadata"], "labels": labels}
+        data = {_KEY: state.model_dump_json(indent=1), _ABOUT: self._about.model_dump_json()}
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
     async def keep_manifests(self, digest: str, manifests: Manifests) -> None:
-        """Written once for each release; the same again is no change."""
-        packed = base64.b64encode(gzip.compress(manifests.model_dump_json().encode(), mtime=0)).decode()
-        if len(packed) > _MOST_BYTES:
-            raise PlatformTrouble(
-                f"the manifests of one release are {len(packed)} bytes packed, and a Secret takes 1 MB"
-            )
+        """Written over those of a release that is not there any more; the same again is no change."""
+        state = await self.read()
+        used = {group.release.digest for group in state.wanted.groups()} if state else set()
+        places = {name: await self._digest_in(name) for name in manifest_names(self._target, self._environment)}
+        own = next((name for name, kept in places.items() if kept == digest), "")
+        free = own or next((name for name, kept in places.items() if kept not in used), "")
+        if not free:
+            raise PlatformTrouble(f"{self._where} knows of more releases than can be: look at it")
         document = {
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": _manifests_name(digest), "labels": self._labels},
-            "data": {"manifests": packed},
+            "metadata": {
+                "name": free,
+                "labels": kept_labels(self._target, self._environment, "manifests"),
+                "annotations": {_DIGEST: digest},
+            },
+            "data": {"manifests": packed(manifests.model_dump_json(), "the manifests of one release")},
         }
         await self._cluster.apply(document, force=True)
 
     async def read_manifests(self, digest: str) -> Manifests:
-        found = await self._cluster.read(Identity("v1", "Secret", self._cluster.namespace, _manifests_name(digest)))
-        if found is None:
-            raise PlatformTrouble(f"the manifests of release {digest[:19]} are gone from {self._cluster.namespace}")
-        packed = base64.b64decode(found["data"]["manifests"])
-        return Manifests.model_validate_json(gzip.decompress(packed))
+        for name in manifest_names(self._target, self._environment):
+            found = await self._secret(name)
+            if found is not None and _digest_of(found) == digest:
+                return Manifests.model_validate_json(unpacked(found["data"]["manifests"]))
+        raise PlatformTrouble(f"the manifests of release {digest[:19]} are gone from {self._cluster.namespace}")
 
-    async def forget_manifests(self, kept: frozenset[str]) -> None:
-        """Those of releases that are not there any more."""
-        names = {_manifests_name(digest) for digest in kept}
-        for each in await self._cluster.list("v1", "Secret", labels=self._labels):
-            name = each["metadata"]["name"]
-            if name.startswith(_MANIFESTS) and name not in names:
-                await self._cluster.delete(Identity("v1", "Secret", self._cluster.namespace, name))
+    async def _digest_in(self, name: str) -> str:
+        found = await self._secret(name)
+        return _digest_of(found) if found else ""
+
+    async def _secret(self, name: str) -> dict[str, Any] | None:
+        return await self._cluster.read(Identity("v1", "Secret", self._cluster.namespace, name))
 
 
-def _manifests_name(digest: str) -> str:
-    return f"{_MANIFESTS}{digest.removeprefix('sha256:')[:24]}"
+def _digest_of(secret: dict[str, Any]) -> str:
+    return str((secret["metadata"].get("annotations") or {}).get(_DIGEST) or "")

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tasks.adapters.artifacts import artifact_folder
-from tasks.adapters.permits import changing
-from tasks.adapters.platforms.kubernetes.keeping import Keeping
+from tasks.adapters.grounds import Ground
+from tasks.adapters.platforms.kubernetes.keeping import About, Keeping
 from tasks.adapters.platforms.kubernetes.looking import Looking
+from tasks.adapters.platforms.kubernetes.recorded import keep_build
 from tasks.adapters.platforms.kubernetes.requests import MANAGER, Cluster
 from tasks.adapters.platforms.kubernetes.rolling import until_rolled_out
 from tasks.adapters.platforms.kubernetes.routing import routed_percent, until_routed
@@ -36,6 +37,7 @@ from tasks.core.cluster.traffic import must_split
 from tasks.core.counters import Snapshot
 from tasks.core.platform import EnvironmentStatus, Permit, PlatformTrouble, Role
 from tasks.core.release import Release
+from tasks.core.safekeeping import Lock
 from tasks.core.scrapes import snapshot_of
 from tasks.core.wanted import Group, Wanted, promoted, scaled, weighted, with_candidate, without_candidate
 
@@ -44,13 +46,15 @@ _SETTLE_SECONDS = 1.0
 
 
 class KubernetesPlatform:
-    """One environment of one target in a cluster. `folder` is where this machine keeps the environment's lock."""
+    """One environment of one target in a cluster, changed by whoever has its lock."""
 
-    def __init__(self, state: Path, folder: Path, target: str, environment: str, cluster: Cluster, *, url: str) -> None:
-        self._state, self._folder, self._target, self._environment = state, folder, target, environment
+    def __init__(self, ground: Ground, cluster: Cluster, lock: Lock, *, url: str) -> None:
+        self._ground, self._lock = ground, lock
+        self._state, self._target, self._environment = ground.state, ground.target, ground.environment
         self.cluster, self._url = cluster, url
-        self._keeping = Keeping(cluster, target, environment)
-        self._looking = Looking(cluster, target, environment)
+        about = About(target=self._target, environment=self._environment, url=url)
+        self._keeping = Keeping(cluster, about)
+        self._looking = Looking(cluster, self._target, self._environment)
         self._known: dict[str, Manifests] = {}
 
     async def begin(self) -> None:
@@ -89,6 +93,8 @@ class KubernetesPlatform:
         artifact = _artifact(self._state, release)
         manifests = artifact.manifests_for(self._environment)
         self._must_be_routed(release, artifact)
+        await self._lock.must_hold(permit)
+        await keep_build(self.cluster, self._ground, release.artifact)
         await self._keeping.keep_manifests(release.digest, manifests)
         state = await self._change(
             permit, lambda wanted: with_candidate(wanted, release, artifact.components, replicas)
@@ -122,7 +128,6 @@ class KubernetesPlatform:
         await asyncio.sleep(_SETTLE_SECONDS)
         await self._make(permit, await self._where(state))
         await self._note(permit, is_promoting=False)
-        await self._forget(state)
 
     async def remove(self, permit: Permit) -> None:
         where = await self._where(await self._keeping_state())
@@ -133,7 +138,6 @@ class KubernetesPlatform:
         if where.candidate is not None:
             await asyncio.sleep(_SETTLE_SECONDS)
         await self._make(permit, changed)
-        await self._forget(state)
 
     async def status(self, environment: str) -> EnvironmentStatus:
         state = await self._keeping.read()
@@ -211,11 +215,10 @@ class KubernetesPlatform:
     async def _keep(self, permit: Permit, change: Callable[[ClusterState], ClusterState]) -> ClusterState:
         """A change of the environment's state, by whoever may change the environment and nobody else."""
 
-        def permitted(state: ClusterState) -> ClusterState:
-            with changing(self._folder, permit):
-                return change(state)
+        async def permitted() -> None:
+            await self._lock.must_hold(permit)
 
-        return await self._keeping.change(permitted)
+        return await self._keeping.change(change, permitted=permitted)
 
     async def _where(self, state: ClusterState) -> Surroundings:
         wanted = state.wanted
@@ -247,8 +250,11 @@ class KubernetesPlatform:
         documents, now = objects_of(where), kept_in(where)
         state = await self._take_stock(permit, lambda known: known | now)
         for document in documents:
+            # NOTE: a flow that wakes up in the middle must not go on where the guard has been meanwhile.
+            await self._lock.must_hold(permit)
             await self._apply(document, where.stable)
         for gone in to_delete(state.known(), now):
+            await self._lock.must_hold(permit)
             await self.cluster.delete(gone)
         await self._take_stock(permit, lambda _: now)
 
@@ -285,8 +291,7 @@ class KubernetesPlatform:
             each for each in objects_of(where) if each["kind"] in {route["kind"] for route in routes_in(where)}
         ]
         names = {identity_of(each, where.namespace) for each in documents}
-        with changing(self._folder, permit):
-            pass
+        await self._lock.must_hold(permit)
         state = await self._keeping_state()
         if names - state.known():
             # NOTE: before it is there, or nobody would know to delete it.
@@ -321,10 +326,6 @@ class KubernetesPlatform:
         if where.stable is not None and (await self._keeping_state()).is_promoting:
             await self._renew(permit, where.stable)
             await self._note(permit, is_promoting=False)
-
-    async def _forget(self, state: ClusterState) -> None:
-        kept = frozenset(group.release.digest for group in state.wanted.groups())
-        await self._keeping.forget_manifests(kept)
 
 
 def _roles(where: Surroundings) -> tuple[tuple[Role, Placed | None], ...]:

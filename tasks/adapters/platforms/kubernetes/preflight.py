@@ -9,7 +9,8 @@ from tasks.core.platform import PlatformTrouble
 _NEEDED = (
     ("apps", "deployments", "", ("get", "list", "create", "patch", "delete")),
     ("", "services", "", ("get", "create", "patch", "delete")),
-    ("", "configmaps", "", ("get", "create", "update", "patch", "delete")),
+    ("", "configmaps", "", ("get", "list", "create", "update", "patch", "delete")),
+    ("coordination.k8s.io", "leases", "", ("get", "create", "update")),
     ("", "secrets", "", ("get", "list", "create", "patch", "delete")),
     ("", "pods", "", ("get", "list")),
     ("", "pods", "log", ("get",)),
