@@ -1,6 +1,7 @@
 """Which environment of which target a command means, when it is given a short name."""
 
 import asyncio
+import os
 from pathlib import Path
 
 from tasks.adapters.grounds import Ground, NameRefused, known_grounds
@@ -43,5 +44,5 @@ def meet_cluster(state: Path, cluster: str) -> None:
     context, _, namespace = cluster.rpartition("/")
     if not (context and namespace):
         raise NotChosen(f"--cluster {cluster} is not CONTEXT/NAMESPACE, for instance prod/shop-production")
-    if not asyncio.run(meet(state, context, namespace)):
+    if not asyncio.run(meet(state, context, namespace, kubeconfig=os.environ.get("KUBECONFIG", ""))):
         raise NotChosen(f"there is no environment of Towpath in {namespace} of {context}: nothing was delivered there")

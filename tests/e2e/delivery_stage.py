@@ -22,8 +22,8 @@ import httpx
 from tasks.adapters.approvals import Found, all_pending
 from tasks.adapters.grounds import Ground
 from tasks.adapters.intents import read_intent
-from tasks.adapters.ledger import read_records
 from tasks.adapters.load import Tally, read_tally
+from tasks.adapters.platforms.choosing import safekeeping_of
 from tasks.adapters.platforms.local.families import marked_processes
 from tasks.adapters.platforms.local.platform import LocalPlatform
 from tasks.core.intent import Intent
@@ -173,7 +173,7 @@ class Delivered:
         return wanted
 
     def records(self) -> tuple[Record, ...]:
-        return read_records(self.ground)
+        return asyncio.run(safekeeping_of(self.ground).ledger.records())
 
     def intent(self) -> Intent | None:
         return read_intent(self.ground)

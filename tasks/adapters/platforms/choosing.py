@@ -93,9 +93,8 @@ def whereabouts_of(ground: Ground) -> Whereabouts | None:
         raise PlatformTrouble(f"{ground.folder / _FILE} cannot be read: prepare {ground.environment} anew") from broken
 
 
-async def meet(state: Path, context: str, namespace: str) -> tuple[Ground, ...]:
+async def meet(state: Path, context: str, namespace: str, *, kubeconfig: str) -> tuple[Ground, ...]:
     """Make this home know every environment of a namespace that any home delivered to. Raises PlatformTrouble."""
-    kubeconfig = os.environ.get("KUBECONFIG", "")
     cluster = Cluster(context, namespace, kubeconfig or None)
     met: list[Ground] = []
     for about in await environments_in(cluster):

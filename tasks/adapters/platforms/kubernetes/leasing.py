@@ -4,6 +4,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from tasks.adapters.daemons import birth_of
@@ -20,9 +21,13 @@ Change = Callable[[dict[str, Any], Leased], dict[str, Any] | None]
 class Watcher:
     """What a process has seen of Leases for as long as it watches them, and the name by which it takes them."""
 
-    def __init__(self, process: str = "") -> None:
-        self.process = process or process_name()
+    def __init__(self, process: str = "", *, wall: Callable[[], float] = time.time) -> None:
+        self.process, self._wall = process or process_name(), wall
         self._seen: dict[tuple[str, str, str], Sighting] = {}
+
+    def now(self) -> datetime:
+        """As this machine's clock says, for people to read: no decision is made by it alone."""
+        return datetime.fromtimestamp(self._wall(), UTC)
 
     def see(self, cluster: Cluster, name: str, sign: str) -> float:
         """How long the sign has been the last one, for all that was seen."""

@@ -6,8 +6,6 @@ it is only a reason to watch.
 """
 
 import asyncio
-import time
-from datetime import UTC, datetime
 from typing import Any
 
 from tasks.adapters import permits
@@ -29,7 +27,7 @@ class ClusterLock:
     def __init__(self, cluster: Cluster, ground: Ground, watcher: Watcher) -> None:
         target, environment = ground.target, ground.environment
         self._cluster, self._ground, self._environment = cluster, ground, environment
-        self._process = watcher.process
+        self._watcher = watcher
         labels = kept_labels(target, environment, "lock")
         self._lease = Leasing(cluster, lock_name(target, environment), labels, watcher)
         self._intent = Identity("v1", "ConfigMap", cluster.namespace, intent_name(target, environment))
@@ -48,7 +46,7 @@ class ClusterLock:
                 raise EnvironmentBusy(held_by(self._environment, now.hold))
             if now.token and now.sign != there.sign:
                 raise EnvironmentBusy(changed_by(self._environment, now))
-            return claimed(lease, claim, process=self._process, now=datetime.now(UTC))
+            return claimed(lease, claim, process=self._watcher.process, now=self._watcher.now())
 
         await self._lease.change(mine)
         return Permit(self._environment, claim.token)
@@ -58,7 +56,7 @@ class ClusterLock:
         if await self._cluster.read(self._intent) is not None:
             return False
         now, silent = await self._lease.watch()
-        while now.sign == there.sign and there.seems_dead(time.time()) and not is_dead(silent):
+        while now.sign == there.sign and there.seems_dead(self._watcher.now().timestamp()) and not is_dead(silent):
             # NOTE: a holder that lives renews its Lease, and nothing tells of one that does not.
             await asyncio.sleep(_LOOK_SECONDS)
             now, silent = await self._lease.watch()
@@ -73,7 +71,7 @@ class ClusterLock:
                 return None
             if not is_free or now.sign != there.sign:
                 raise EnvironmentBusy(f"{self._environment} is being changed by {now} meanwhile")
-            return claimed(lease, claim, process=self._process, now=datetime.now(UTC))
+            return claimed(lease, claim, process=self._watcher.process, now=self._watcher.now())
 
         await self._lease.change(mine)
         return Permit(self._environment, claim.token)
@@ -91,13 +89,13 @@ class ClusterLock:
     async def beat(self, permit: Permit, left_seconds: float | None = None) -> None:
         def alive(lease: dict[str, Any], now: Leased) -> dict[str, Any]:
             self._refuse(now, permit)
-            return renewed(lease, left_seconds=left_seconds, now=datetime.now(UTC))
+            return renewed(lease, left_seconds=left_seconds, now=self._watcher.now())
 
         await self._lease.change(alive)
 
     def has_taken(self, leased: Leased) -> bool:
         """Whether it was this very process, under whatever permit."""
-        return bool(leased.token) and leased.process == self._process
+        return bool(leased.token) and leased.process == self._watcher.process
 
     async def watched(self) -> tuple[Leased, float]:
         """Who has it, and for how long it has been silent to whoever watches here."""
@@ -107,7 +105,7 @@ class ClusterLock:
         now, silent = await self._lease.watch()
         if not now.token:
             return None
-        quiet = now.seems_dead(time.time()) or is_dead(silent)
+        quiet = now.seems_dead(self._watcher.now().timestamp()) or is_dead(silent)
         words = f"{now}, no sign of life for more than {DEAD_SECONDS:.0f} s" if quiet else str(now)
         return Occupant(now.token, words, not is_dead(silent))
 
