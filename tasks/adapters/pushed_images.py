@@ -6,7 +6,6 @@ A token goes to the registry's login by standard input, and to nothing else.
 """
 
 import asyncio
-import base64
 import json
 import os
 import re
@@ -14,30 +13,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-
 from tasks.adapters import process
+from tasks.adapters.attestations import verify_provenance
+from tasks.adapters.image_registry import INPUTS, PushFailed, Registry
 from tasks.adapters.process import Command, Completion, Ending, Need
 from tasks.core.prose import last_line
+from tasks.core.provenance import REVISION
 
-INPUTS = "dev.towpath.inputs"
-_INDEX = "application/vnd.oci.image.index.v1+json"
-_MANIFESTS = (
-    _INDEX,
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
-_ANSWER_SECONDS, _LOGIN_SECONDS, _LOOK_SECONDS = 20.0, 60.0, 30.0
+_LOGIN_SECONDS, _LOOK_SECONDS = 60.0, 30.0
 _TRIES, _FIRST_WAIT_SECONDS = 4, 1.0
 # What a registry or the way to it may do once and not the next time.
 _PASSING = re.compile(
     r"(timeout|timed out|reset by peer|EOF|50[0234]|429|too many requests|temporarily|no such host)", re.I
 )
-
-
-class PushFailed(Exception):
-    """The image is not in the registry; the text says why, in one line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +45,7 @@ class ImagePush:
     secrets: tuple[str, ...] = ()
     network: str = "default"
     builder: str = ""
+    builder_id: str = "towpath"
     has_bill: bool = True
     has_cache: bool = True
     is_insecure: bool = False
@@ -74,8 +63,18 @@ class Pushed:
 
 
 async def push_image(push: ImagePush, *, credentials: tuple[str, str] | None = None) -> Pushed:
-    """The image in the registry, built unless it is there for these inputs. Raises PushFailed."""
+    """The image in the registry, built unless it is there for these inputs. Raises PushFailed.
+
+    Whether it was found or built, its provenance must say that it comes from this revision and builder.
+    """
     registry = Registry(push.repository, credentials=credentials, is_insecure=push.is_insecure)
+    pushed = await _pushed(push, registry, credentials)
+    revision = push.labels.get(REVISION, "")
+    await verify_provenance(registry, pushed.digest, revision=revision, builder=push.builder_id)
+    return pushed
+
+
+async def _pushed(push: ImagePush, registry: Registry, credentials: tuple[str, str] | None) -> Pushed:
     if (found := await registry.digest_for(push.tags[0], inputs=push.inputs)) is not None:
         for tag in push.tags[1:]:
             await registry.tag(found, tag)
@@ -147,7 +146,7 @@ def arguments(push: ImagePush, builder: str, metadata: Path) -> list[str]:
     if push.has_cache:
         cache = f"type=registry,ref={push.repository}:buildcache"
         words += ["--cache-from", cache, "--cache-to", f"{cache},mode=max,ignore-error=true"]
-    words += ["--provenance", "mode=max", "--sbom", str(push.has_bill).lower()]
+    words += ["--provenance", f"mode=max,builder-id={push.builder_id}", "--sbom", str(push.has_bill).lower()]
     insecure = ",registry.insecure=true" if push.is_insecure else ""
     return [*words, "--output", f"type=image,push=true,rewrite-timestamp=true{insecure}", str(push.context)]
 
@@ -209,85 +208,3 @@ async def _log_in(push: ImagePush, credentials: tuple[str, str]) -> None:
         given.unlink(missing_ok=True)
     if done.ending is not Ending.EXITED or done.exit_code:
         raise PushFailed(f"{host} does not let {user} in: {_why(done)}")
-
-
-class Registry:
-    """One repository of a registry, asked by the OCI distribution specification."""
-
-    def __init__(
-        self, repository: str, *, credentials: tuple[str, str] | None = None, is_insecure: bool = False
-    ) -> None:
-        host, _, self._name = repository.partition("/")
-        is_here = is_insecure or host.partition(":")[0] in ("127.0.0.1", "localhost")
-        self._base = f"{'http' if is_here else 'https'}://{host}/v2/{self._name}"
-        self._credentials = credentials
-
-    async def digest_of(self, reference: str) -> str | None:
-        """The digest of a tag; None where there is none. Raises PushFailed."""
-        answer = await self._ask("HEAD", f"{self._base}/manifests/{reference}", accept=", ".join(_MANIFESTS))
-        return answer.headers.get("Docker-Content-Digest") if answer.is_success else None
-
-    async def digest_for(self, tag: str, *, inputs: str) -> str | None:
-        """The digest of the tag if it was made from these inputs."""
-        answer = await self._ask("GET", f"{self._base}/manifests/{tag}", accept=_INDEX)
-        if not answer.is_success:
-            return None
-        try:
-            is_same = (answer.json().get("annotations") or {}).get(INPUTS) == inputs
-        except ValueError:
-            return None
-        return answer.headers.get("Docker-Content-Digest") if is_same else None
-
-    async def tag(self, digest: str, tag: str) -> None:
-        """Give what is there another name, unless it has it. Raises PushFailed."""
-        if await self.digest_of(tag) == digest:
-            return
-        found = await self._ask("GET", f"{self._base}/manifests/{digest}", accept=", ".join(_MANIFESTS))
-        kind = found.headers.get("Content-Type", _INDEX)
-        put = await self._ask("PUT", f"{self._base}/manifests/{tag}", accept=kind, body=found.content)
-        if not put.is_success:
-            raise PushFailed(f"the registry does not tag {self._name}:{tag} ({put.status_code})")
-
-    async def _ask(self, method: str, url: str, *, accept: str, body: bytes | None = None) -> httpx.Response:
-        """Answered, or told that it is not there. Raises PushFailed."""
-        headers, said = {"Accept": accept}, ""
-        if body is not None:
-            headers["Content-Type"] = accept
-        for attempt in range(_TRIES):
-            try:
-                async with httpx.AsyncClient(timeout=_ANSWER_SECONDS) as client:
-                    answer = await client.request(method, url, headers=headers, content=body)
-                    if answer.status_code == httpx.codes.UNAUTHORIZED and "Authorization" not in headers:
-                        headers["Authorization"] = await self._authorization(client, answer)
-                        answer = await client.request(method, url, headers=headers, content=body)
-            except httpx.HTTPError as away:
-                said = f"does not answer ({type(away).__name__})"
-            else:
-                if answer.status_code < 500 and answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
-                    return self._known(answer)
-                said = f"answers {answer.status_code}"
-            await asyncio.sleep(_FIRST_WAIT_SECONDS * 2**attempt if attempt + 1 < _TRIES else 0)
-        raise PushFailed(f"the registry of {self._name} {said}: try again, or see whether it can be reached from here")
-
-    def _known(self, answer: httpx.Response) -> httpx.Response:
-        if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            raise PushFailed(
-                f"the registry lets nobody read {self._name} like this ({answer.status_code}): log in to it"
-            )
-        return answer
-
-    async def _authorization(self, client: httpx.AsyncClient, refused: httpx.Response) -> str:
-        """By the token service that the refusal names, as the distribution specification's authentication has it."""
-        challenge = refused.headers.get("WWW-Authenticate", "")
-        asked = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
-        if challenge.lower().startswith("basic") and self._credentials:
-            return f"Basic {base64.b64encode(':'.join(self._credentials).encode()).decode()}"
-        if "realm" not in asked:
-            raise PushFailed(f"the registry of {self._name} asks for a login that is not understood")
-        query = {key: asked[key] for key in ("service", "scope") if key in asked}
-        auth = httpx.BasicAuth(*self._credentials) if self._credentials else None
-        answer = await client.get(asked["realm"], params=query, auth=auth or httpx.USE_CLIENT_DEFAULT)
-        if not answer.is_success:
-            raise PushFailed(f"the registry of {self._name} gives no token ({answer.status_code}): is the login right?")
-        told = answer.json()
-        return f"Bearer {told.get('token') or told.get('access_token') or ''}"

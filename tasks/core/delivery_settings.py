@@ -80,6 +80,9 @@ class RegistrySettings(Section):
         ("linux/amd64", "linux/arm64"), description="kinds of machine each image is built for"
     )
     builder: str = Field("", description="buildx builder; empty: one that can push, else one is made")
+    builder_id: Annotated[str, Field(pattern=r"^[\w./:@-]+$")] = Field(
+        "towpath", description="who builds, in the images' provenance; an image by another builder is not delivered"
+    )
     has_bill: bool = Field(True, description="whether a bill of materials is attached; the builder fetches its lister")
     has_cache: bool = Field(True, description="whether layers are kept as TARGET-COMPONENT:buildcache for later")
     insecure: bool = Field(False, description="true: plain HTTP, for a registry of one's own network; never for others")
@@ -130,7 +133,7 @@ class DatabaseSettings(Section):
     )
     scratch: Mapping[str, str] = Field(
         {},
-        description="kubernetes: variables of an instance on that copy, so that it writes to no live store; {scratch} is its name",
+        description="kubernetes: variables of an instance on that copy, called {scratch}; it must reach no live store",
     )
     backup_job: str = Field(
         "", description="kubernetes: CronJob that backs up to $BACKUP, proves it by a restore and says so: proved ..."

@@ -14,10 +14,11 @@ import yaml
 from tasks.adapters.artifacts import MANIFEST, Artifact, artifact_folder
 from tasks.adapters.commits import committed_at
 from tasks.adapters.confinement import Most
+from tasks.adapters.image_registry import PushFailed
 from tasks.adapters.images import EngineError, inside
 from tasks.adapters.manifests import RenderFailed, find_renderer, render_overlay
 from tasks.adapters.programs import ProgramMissing
-from tasks.adapters.pushed_images import ImagePush, Pushed, PushFailed, push_image
+from tasks.adapters.pushed_images import ImagePush, Pushed, push_image
 from tasks.adapters.state import write_atomically
 from tasks.core.cluster.artifact import ClusterArtifact
 from tasks.core.cluster.documents import Document, ManifestsRefused, parts_of
@@ -110,7 +111,8 @@ def _push_of(
     title, revision = f"{place.target}-{name}", snapshot.revision
     labels = labels_of(title=title, source=snapshot.source, revision=revision, version="", created="")
     given = {"VERSION": revision[:12], "REVISION": revision, **settings.build_arguments}
-    inputs = [place.inputs(check.inputs), settings.model_dump(mode="json"), registry.platforms, revision]
+    by = (registry.platforms, revision, registry.builder_id)
+    inputs = [place.inputs(check.inputs), settings.model_dump(mode="json"), *by]
     return ImagePush(
         repository=repository_of(registry.prefix, place.target, name),
         tags=tags_of(
@@ -130,6 +132,7 @@ def _push_of(
         secrets=settings.secrets,
         network=settings.network,
         builder=registry.builder,
+        builder_id=registry.builder_id,
         has_bill=registry.has_bill,
         has_cache=registry.has_cache,
         is_insecure=registry.insecure,

@@ -2,12 +2,17 @@
 
 import asyncio
 import dataclasses
+import json
+import secrets
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from tasks.adapters.pushed_images import INPUTS, ImagePush, PushFailed, Registry, arguments, choose_builder, push_image
+from tasks.adapters.image_registry import INPUTS, PushFailed, Registry
+from tasks.adapters.platforms.kubernetes import requests
+from tasks.adapters.pushed_images import ImagePush, arguments, choose_builder, push_image
 from tests.lab.cluster.facts import Cluster
 
 pytest_plugins = ["tests.lab.pytest_cluster"]
@@ -27,7 +32,8 @@ def push(tmp_path: Path, cluster: Cluster, registry_address: str, monkeypatch: p
     )
     (context / "word").write_text(str(tmp_path))
     return ImagePush(
-        repository=f"{registry_address}/test/{tmp_path.name.replace('_', '-').lower()}",
+        # The registry of a lab that runs for long remembers what another run of this test has pushed.
+        repository=f"{registry_address}/test/{tmp_path.name.replace('_', '-').lower()}-{secrets.token_hex(4)}",
         tags=("sha-0123456789ab", "1.4.0", "latest"),
         dockerfile=context / "Dockerfile",
         context=context,
@@ -84,6 +90,37 @@ def test_other_inputs_are_another_image(push: ImagePush) -> None:
     assert not second.is_reused
 
 
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        (
+            {"builder_id": "mallory"},
+            "was built from 0123456789ab by towpath, and the release is 0123456789ab by mallory",
+        ),
+        ({"labels": {"org.opencontainers.image.revision": "fedcba"}}, "was built from 0123456789ab by towpath"),
+    ],
+)
+def test_an_image_of_somebody_else(push: ImagePush, wanted: dict[str, Any], why: str) -> None:
+    """What lies under our tag with our inputs, and was built from something else or by somebody else, is refused."""
+    asyncio.run(push_image(push))
+    with pytest.raises(PushFailed, match=why):
+        asyncio.run(push_image(dataclasses.replace(push, **wanted)))
+
+
+def test_an_image_without_provenance(push: ImagePush) -> None:
+    """An image that nothing attests is refused, though tag and inputs are those of the release."""
+    asyncio.run(push_image(push))
+    host, _, name = push.repository.partition("/")
+    bare = index_of(push, push.tags[0])
+    assert isinstance(bare["manifests"], list)
+    bare["manifests"] = [each for each in bare["manifests"] if each["platform"]["os"] != "unknown"]
+    headers = {"Content-Type": "application/vnd.oci.image.index.v1+json"}
+    put = f"http://{host}/v2/{name}/manifests/{push.tags[0]}"
+    httpx.put(put, content=json.dumps(bare), headers=headers).raise_for_status()
+    with pytest.raises(PushFailed, match="no attestation speaks of sha256:"):
+        asyncio.run(push_image(push))
+
+
 def test_a_build_that_fails(push: ImagePush) -> None:
     """It ends in the builder's own line, and no tag is there."""
     push.dockerfile.write_text(push.dockerfile.read_text() + "RUN exit 7\n")
@@ -94,7 +131,7 @@ def test_a_build_that_fails(push: ImagePush) -> None:
 
 def test_a_registry_that_is_not_there(push: ImagePush, monkeypatch: pytest.MonkeyPatch) -> None:
     """A registry that nobody answers at is told after some tries, before anything is built."""
-    monkeypatch.setattr("tasks.adapters.pushed_images._FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("tasks.adapters.image_registry._FIRST_WAIT_SECONDS", 0.01)
     with pytest.raises(PushFailed, match=r"does not answer \(ConnectError\)"):
         asyncio.run(push_image(dataclasses.replace(push, repository="127.0.0.1:9/a/b")))
     assert not push.log.exists()
@@ -123,13 +160,23 @@ def test_a_login_that_is_wrong(push: ImagePush, tmp_path: Path) -> None:
 
 
 def test_the_arm_image_runs(push: ImagePush, cluster: Cluster, namespace: str) -> None:
-    """The image for the other kind of machine really runs, under emulation, and says so."""
+    """The image for the other kind of machine runs under emulation, says so, and answers its health check over HTTP."""
     pushed = asyncio.run(push_image(push))
     arm = next(
         each["digest"]
         for each in index_of(push, pushed.digest)["manifests"]  # type: ignore[attr-defined]
         if each["platform"]["architecture"] == "arm64"
     )
-    cluster.run("-n", namespace, "run", "arm", f"--image={push.repository}@{arm}", "--restart=Never")
-    cluster.run("-n", namespace, "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/arm", "--timeout=90s")
-    assert cluster.run("-n", namespace, "logs", "arm").startswith("aarch64 ")
+    serving = "import platform, http.server; print(platform.machine(), flush=True); http.server.test(port=8000)"
+    container = {
+        "name": "arm",
+        "image": f"{push.repository}@{arm}",
+        "command": ["python3", "-c", serving],
+        "readinessProbe": {"httpGet": {"path": "/word", "port": 8000}, "periodSeconds": 1, "timeoutSeconds": 5},
+    }
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "arm"}, "spec": {"containers": [container]}}
+    asyncio.run(requests.Cluster(cluster.context, namespace, str(cluster.kubeconfig)).create(pod))
+    cluster.run("-n", namespace, "wait", "--for=condition=Ready", "pod/arm", "--timeout=120s")
+    logs = cluster.run("-n", namespace, "logs", "arm")
+    assert logs.startswith("aarch64")
+    assert '"GET /word HTTP/1.1" 200' in logs

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tasks.core.cluster.trouble import is_ready, is_rolled_out, trouble_of, trouble_of_deployment
+from tasks.core.cluster.trouble import another_image, is_ready, is_rolled_out, trouble_of, trouble_of_deployment
 
 
 def pod(container: dict[str, Any] | None = None, **status: Any) -> dict[str, Any]:
@@ -42,6 +42,23 @@ def test_pods(told: dict[str, Any], words: str, is_hopeless: bool) -> None:
     trouble = trouble_of(told)
     assert words in trouble.words
     assert trouble.is_hopeless is is_hopeless
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ("ghcr.io/acme/shop@sha256:aa", ""),
+        ("mirror.example/acme/shop@sha256:aa", ""),
+        ("ghcr.io/acme/shop@sha256:bb", "it runs the image ghcr.io/acme/shop@sha256:bb, and the release is"),
+        ("ghcr.io/acme/shop:latest", "it runs the image ghcr.io/acme/shop:latest"),
+    ],
+)
+def test_another_image(found: str, words: str) -> None:
+    """A pod that runs another digest than the release has is told, one from a mirror is not; another name is none."""
+    told = {"spec": {"containers": [{"name": "sidecar", "image": "x"}, {"name": "backend", "image": found}]}}
+    trouble = another_image(told, "backend", "ghcr.io/acme/shop@sha256:aa")
+    assert (words in trouble.words, bool(trouble.words), trouble.is_hopeless) == (True, bool(words), bool(words))
+    assert another_image(told, "web", "ghcr.io/acme/shop@sha256:aa").is_hopeless
 
 
 def test_failing_probes() -> None:

@@ -105,6 +105,19 @@ def is_rolled_out(deployment: Told) -> bool:
     return observed >= int(deployment["metadata"]["generation"]) and min(counts) >= wanted and is_old_gone
 
 
+def another_image(pod: Told, container: str, wanted: str) -> Trouble:
+    """Whether the pod was given another image than the release names, by whatever stands between us and the node.
+
+    A digest names the same image in every registry, so one that is fetched from a mirror is no other.
+    """
+    there = {str(each.get("name")): str(each.get("image")) for each in pod["spec"].get("containers") or ()}
+    found = there.get(container, "none")
+    digest = wanted.partition("@")[2]
+    if found == wanted or (digest and found.partition("@")[2] == digest):
+        return Trouble()
+    return Trouble(f"it runs the image {found}, and the release is {wanted}: something in the cluster changes it", True)
+
+
 def is_ready(pod: Told) -> bool:
     conditions = (pod.get("status") or {}).get("conditions") or ()
     is_going = bool((pod.get("metadata") or {}).get("deletionTimestamp"))

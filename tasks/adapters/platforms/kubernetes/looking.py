@@ -12,7 +12,7 @@ from tasks.adapters.platforms.kubernetes.requests import Cluster
 from tasks.core.cluster.beside import COMPONENT, ENVIRONMENT, GENERATION, OWNER, ROLE, VERSION, label, name_in
 from tasks.core.cluster.documents import main_container
 from tasks.core.cluster.state import Placed
-from tasks.core.cluster.trouble import Trouble, is_ready, trouble_of, trouble_of_deployment
+from tasks.core.cluster.trouble import Trouble, another_image, is_ready, trouble_of, trouble_of_deployment
 from tasks.core.platform import Instance, PlatformTrouble, Role
 from tasks.core.prose import last_line
 from tasks.core.scrapes import Reading, Scrape
@@ -37,18 +37,27 @@ class Looking:
         found: list[Instance] = []
         for component, wanted in sorted(placed.group.replicas.items()):
             own = [pod for pod in pods if is_of(pod, component, role, placed.group.generation)]
-            found += [await self._instance(pod, component, role, placed.group.release.version) for pod in own]
+            found += [await self._instance(pod, component, role, placed) for pod in own]
             if not own and wanted:
                 trouble = await self._why_none(component, role)
                 found.append(_absent(component, role, placed.group.release.version, trouble))
         return found
 
-    async def _instance(self, pod: Told, component: str, role: Role, version: str) -> Instance:
-        name, ready = str(pod["metadata"]["name"]), is_ready(pod)
-        trouble = Trouble() if ready else await self._why(pod)
-        restarts = sum(int(each.get("restartCount") or 0) for each in pod["status"].get("containerStatuses") or ())
+    async def _instance(self, pod: Told, component: str, role: Role, placed: Placed) -> Instance:
+        """Ready is what says so and runs the very image of the release."""
+        container = main_container(placed.parts.components[component])
+        trouble = another_image(pod, str(container["name"]), str(container["image"]))
+        if not trouble.words and not is_ready(pod):
+            trouble = await self._why(pod)
         return Instance(
-            name, component, role, version, ready, restarts, note=trouble.words, is_hopeless=trouble.is_hopeless
+            name=str(pod["metadata"]["name"]),
+            component=component,
+            role=role,
+            version=placed.group.release.version,
+            is_ready=is_ready(pod) and not trouble.words,
+            restarts=sum(int(each.get("restartCount") or 0) for each in pod["status"].get("containerStatuses") or ()),
+            note=trouble.words,
+            is_hopeless=trouble.is_hopeless,
         )
 
     async def _why(self, pod: Told) -> Trouble:

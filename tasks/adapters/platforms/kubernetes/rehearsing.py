@@ -76,7 +76,7 @@ async def _until_ready(trial: Trial) -> str:
             name = str(pod["metadata"]["name"])
             if is_ready(pod):
                 return name
-            trouble = trouble_of(pod)
+            trouble = trouble_of(pod, await trial.cluster.list("v1", "Event", fields=f"involvedObject.name={name}"))
             said = trouble.words or "not ready"
             if trouble.is_hopeless or pod["status"].get("phase") == "Failed":
                 words = last_line(await trial.cluster.log_of(name, lines=20))
