@@ -65,7 +65,7 @@ async def guard_cluster(guarding: Guarding) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     leading = Leading(guarding.cluster(guarding.namespaces[0]), Watcher(), str(uuid4()))
     say(f"{_now()} guarding every environment of {', '.join(guarding.namespaces)} in {guarding.context}")
-    beside = [asyncio.create_task(work) for work in (_stand(leading), _meet(guarding), _tell(guarding))]
+    beside = [asyncio.create_task(work) for work in (_stand(guarding, leading), _meet(guarding), _tell(guarding))]
     try:
         await _watch(guarding, leading, stop)
     finally:
@@ -78,16 +78,13 @@ async def guard_cluster(guarding: Guarding) -> None:
 
 async def _watch(guarding: Guarding, leading: Leading, stop: asyncio.Event) -> None:
     """Each namespace for itself: while something is undone in one, the others are looked at all the same."""
-    looked = guarding.state / "keepers" / "guard-looked"
-    looked.parent.mkdir(parents=True, exist_ok=True)
-    await asyncio.gather(*(_watch_one(home, leading, looked, stop) for home in _homes(guarding)))
+    await asyncio.gather(*(_watch_one(home, leading, stop) for home in _homes(guarding)))
 
 
-async def _watch_one(home: Path, leading: Leading, looked: Path, stop: asyncio.Event) -> None:
+async def _watch_one(home: Path, leading: Leading, stop: asyncio.Event) -> None:
     places = GuardedPlaces()
     while not stop.is_set():
         await look_once(home, places.of, may_act=lambda: leading.is_leading)
-        looked.touch()
         with suppress(TimeoutError):
             async with asyncio.timeout(PERIOD_SECONDS):
                 await stop.wait()
@@ -97,9 +94,12 @@ def _homes(guarding: Guarding) -> Iterable[Path]:
     return [guarding.home(namespace) for namespace in guarding.namespaces]
 
 
-async def _stand(leading: Leading) -> None:
-    """Beside the looking, since undoing takes its time and the lead must not be lost meanwhile."""
+async def _stand(guarding: Guarding, leading: Leading) -> None:
+    """Beside the looking, since undoing takes its time, in which neither the lead nor a probe must be lost."""
+    alive = guarding.state / "keepers" / "guard-looked"
+    alive.parent.mkdir(parents=True, exist_ok=True)
     while True:
+        alive.touch()
         was_leading = leading.is_leading
         try:
             await leading.stand()

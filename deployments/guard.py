@@ -81,7 +81,7 @@ async def undo(there: Guarded, intent: Intent, why: str) -> None:
     bury_later(there.ground.state, intent, why)
     await keeping.promise.forget(permit)
     await keeping.lock.release(permit)
-    await _tell_people(there.ground, record)
+    await _tell_people(there.ground, intent, record)
 
 
 async def _undo_under(permit: Permit, there: Guarded, intent: Intent, why: str, started: datetime) -> Record | None:
@@ -151,8 +151,8 @@ async def _take_away_abandoned(there: Guarded, may_act: Callable[[], bool]) -> b
     return status.candidate is not None
 
 
-async def _tell_people(ground: Ground, record: Record | None) -> None:
-    """As the release's own configuration says; that nobody could be told undoes nothing."""
+async def _tell_people(ground: Ground, intent: Intent, record: Record | None) -> None:
+    """As the change's own configuration says, which need not be on this machine; that nobody heard undoes nothing."""
     if record is None:
         return
     version = record.release.version
@@ -166,7 +166,7 @@ async def _tell_people(ground: Ground, record: Record | None) -> None:
         facts={"ending": record.ending.value},
     )
     with suppress(BuildFailed):
-        wanted = read_settings(ground.state, record.release.artifact).notifications
+        wanted = intent.notifications or read_settings(ground.state, record.release.artifact).notifications
         _note(ground, await post(ground.state, notice, wanted))
 
 

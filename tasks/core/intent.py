@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.core.approval import Answer
 from tasks.core.delivery_settings import Migrations
+from tasks.core.notices import NotificationSettings
 from tasks.core.records import Gate, Kind
 from tasks.core.release import Release
 
@@ -41,6 +42,7 @@ class Intent(BaseModel):
     migrations: Migrations | None = Field(None, description="what is declared of migrations, once they have begun")
     schema_before: str = Field("", description="the schema's revision before them")
     backup: str = Field("", description="copy of the database from before them")
+    notifications: NotificationSettings | None = Field(None, description="whom the guard tells, and how")
 
     @property
     def is_schema_in_doubt(self) -> bool:

@@ -131,7 +131,8 @@ async def open_change(held: AsyncExitStack, asked: Asked) -> Change:
     try:
         # NOTE: before the lock, since a change that died is undone by the guard, and nobody gets the lock before.
         await start_keepers(ground.state)
-        keeping = await choosing.safekeeping_for(ground, asked.delivery)
+        await choosing.must_be_deliverable(ground, asked.delivery)
+        keeping = choosing.safekeeping_for(ground, asked.delivery)
         intent = _intent(asked, claim)
         permit = await _take(asked, keeping, claim)
         platform = await prepared(ground, asked.delivery, keeping, permit)
@@ -219,6 +220,7 @@ def _intent(asked: Asked, claim: Claim) -> Intent:
         approvals=asked.approvals,
         override=asked.override,
         api_url=os.environ.get("PREFECT_API_URL", ""),
+        notifications=asked.delivery.notifications,
     )
 
 

@@ -30,8 +30,10 @@ async def find_recorded(
     try:
         ground = Ground(run.state, target, environment)
         ledger = safekeeping_of(ground).ledger
-        record = _record(ground, await ledger.records(), wanted)
-        await ledger.fetch_build(record.release.artifact)
+        records = await ledger.records()
+        record = _record(ground, records, wanted)
+        for needed in filter(None, (record, current_of(records))):
+            await ledger.fetch_build(needed.release.artifact)
         delivery = read_settings(run.state, record.release.artifact)
         refuse_unknown_environment(delivery, environment)
     except NameRefused as refused:

@@ -9,7 +9,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.adapters.grounds import Ground
-from tasks.adapters.platforms.choosing import safekeeping_of
+from tasks.adapters.platforms.choosing import safekeeping_for
 from tasks.core.database import Database, DatabaseTrouble
 from tasks.core.delivery_settings import Migrations
 from tasks.delivery.change import Change, must_be_permitted, promise_of_database, step
@@ -76,7 +76,7 @@ async def migrate_beside(change: Change) -> None:
 
 async def _schema_in_staging(change: Change) -> str:
     ground = Ground(change.ground.state, change.ground.target, change.delivery.staging)
-    records = await safekeeping_of(ground).ledger.records()
+    records = await safekeeping_for(ground, change.delivery).ledger.records()
     same = [each for each in records if each.release.artifact == change.release.artifact]
     return same[-1].release.schema_revision if same else ""
 

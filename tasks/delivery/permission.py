@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from tasks.adapters.grounds import Ground
-from tasks.adapters.platforms.choosing import preview_of, safekeeping_of
+from tasks.adapters.platforms.choosing import preview_of, safekeeping_for
 from tasks.core.approval import Answer, ApprovalRequest, Denied, Granted
 from tasks.core.platform import PlatformTrouble
 from tasks.core.release import Release
@@ -32,7 +32,7 @@ async def ask_for_permission(place: Workplace, request: DeliveryRequest, release
     if wanted.needed == 0:
         return None
     ground = ground_of(place, place.settings.delivery.production)
-    stable = await _stable(ground)
+    stable = await _stable(place, ground)
     try:
         changes = await preview_of(ground, place.settings.delivery, release)
     except PlatformTrouble as trouble:
@@ -55,9 +55,9 @@ async def ask_for_permission(place: Workplace, request: DeliveryRequest, release
                 assert_never(ruling)
 
 
-async def _stable(ground: Ground) -> Release | None:
+async def _stable(place: Workplace, ground: Ground) -> Release | None:
     try:
-        record = await safekeeping_of(ground).current()
+        record = await safekeeping_for(ground, place.settings.delivery).current()
     except PlatformTrouble as trouble:
         raise PermanentError(str(trouble)) from trouble
     return record.release if record else None

@@ -12,7 +12,7 @@ from tasks.adapters.commits import author_of, is_version
 from tasks.adapters.environments import Built
 from tasks.adapters.grounds import Ground, NameRefused
 from tasks.adapters.past_reports import past_runs
-from tasks.adapters.platforms.choosing import safekeeping_of
+from tasks.adapters.platforms.choosing import safekeeping_for
 from tasks.core.delivery import DeliverySettings
 from tasks.core.environments import EnvironmentKind
 from tasks.core.gates import StageRun, blocking, stage_gate, staging_gate
@@ -125,7 +125,8 @@ async def check_staging(place: Workplace, request: DeliveryRequest, release: Rel
     """What goes to production must have been released to staging, bit for bit. Raises PermanentError."""
     staging = place.settings.delivery.staging
     try:
-        records = await safekeeping_of(ground_of(place, staging)).ledger.records()
+        keeping = safekeeping_for(ground_of(place, staging), place.settings.delivery)
+        records = await keeping.ledger.records()
     except PlatformTrouble as trouble:
         raise PermanentError(str(trouble)) from trouble
     return passed_or_overridden((staging_gate(records, release, environment=staging),), request)

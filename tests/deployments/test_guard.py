@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from deployments import guard
+from deployments.cli import main
 from tasks.adapters import permits
 from tasks.adapters.approvals import Pending, all_pending, write_pending
 from tasks.adapters.daemons import birth_of
@@ -17,11 +18,14 @@ from tasks.adapters.grounds import Ground
 from tasks.adapters.intents import beat, boot_id, machine_seconds, read_intent, write_intent
 from tasks.adapters.ledger import read_records, write_record
 from tasks.adapters.local_safekeeping import local_safekeeping
+from tasks.adapters.outbox import waiting
 from tasks.adapters.permits import Holder
 from tasks.adapters.platforms.guarded import Guarded, GuardedPlaces
 from tasks.core.approval import ApprovalRequest
 from tasks.core.counters import Snapshot
 from tasks.core.intent import Heartbeat, Intent
+from tasks.core.notices import NotificationSettings
+from tasks.core.outcome import ExitCode
 from tasks.core.platform import EnvironmentStatus, Permit, PermitRevoked, PlatformTrouble, Role
 from tasks.core.records import Ending, Kind
 from tasks.core.release import Release
@@ -355,6 +359,25 @@ class TestDone:
         (record,) = read_records(ground)
         assert (record.ending, record.release) == (Ending.RELEASED, CANDIDATE)
         assert "had made it the stable release" in record.reason
+
+
+def test_people_are_told(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whom a change wanted told is told also by a guard whose home never saw what was built."""
+    monkeypatch.setenv("WHOM", "http://127.0.0.1:9/nobody-listens")
+    wanted = NotificationSettings(url_variable="WHOM", timeout_seconds=1.0)
+    write_intent(ground, under_way(ground).model_copy(update={"notifications": wanted}))
+    last_beat(ground, seconds_ago=20)
+
+    assert look(ground, Undoing(ground)) == 1
+    (letter,) = waiting(ground.state)
+    assert "rolled-back" in letter.message
+
+
+@pytest.mark.parametrize("words", [["--context", "prod"], ["--namespace", "shop"], ["--role", "guard"]], ids=" ".join)
+def test_half_a_cluster(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A cluster is guarded by context and namespace; one without the other is told in a line."""
+    assert main(["guard", *words]) == ExitCode.USAGE
+    assert "--context NAME and --namespace NAME, both" in capsys.readouterr().err
 
 
 def test_an_environment_that_cannot_be_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

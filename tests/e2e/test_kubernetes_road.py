@@ -231,6 +231,26 @@ def test_the_run_that_is_killed(shop: Shop) -> None:
     assert "guard" in shop.records()[-1].who
 
 
+def test_back_from_another_machine(shop: Shop) -> None:
+    """A home that never delivered there goes back to the release before, and both homes read the same history."""
+    before = shop.records()
+    other = Stage(shop.stage.folder, shop.stage.folder / "other-home")
+    where = f"{shop.cluster.context}/{shop.name}-production"
+    try:
+        said = other.towpath(
+            "rollback", "production", "--cluster", where, "--reason", "try another machine", extras=shop.environment
+        )
+    finally:
+        other.towpath("down")
+    assert said.exit_code == 0, said.output + said.errors
+    record = shop.records()[-1]
+
+    assert (record.kind, record.ending, record.number) == (Kind.ROLLBACK, Ending.RELEASED, before[-1].number + 1)
+    earlier = [each.release.digest for each in before if each.ending is Ending.RELEASED]
+    assert record.release.digest in earlier
+    assert record.release.digest != earlier[-1]
+
+
 def _variable(name: str, value: str) -> tuple[str, ...]:
     return ("--ref", "v1.0.0", *setting(f"environments.production.variables.backend.{name}", f'"{value}"'))
 

@@ -66,16 +66,20 @@ def safekeeping_of(
     return _kept_in(_cluster_of(known, patience_seconds), ground, watcher or Watcher())
 
 
-async def safekeeping_for(ground: Ground, delivery: DeliverySettings) -> Safekeeping:
-    """Of an environment that may not have been prepared yet, seen that it can be. Raises PlatformTrouble."""
+def safekeeping_for(ground: Ground, delivery: DeliverySettings) -> Safekeeping:
+    """Of an environment that this home may never have delivered to, as others may have. Raises PlatformTrouble."""
     known = _wanted(ground, delivery)
     if known is None:
-        _refuse_another(ground, _FILE)
         return local_safekeeping(ground)
-    _refuse_another(ground, "wanted.json")
-    cluster = _cluster_of(known, PATIENCE_SECONDS)
-    await must_be_able(cluster)
-    return _kept_in(cluster, ground, Watcher())
+    return _kept_in(_cluster_of(known, PATIENCE_SECONDS), ground, Watcher())
+
+
+async def must_be_deliverable(ground: Ground, delivery: DeliverySettings) -> None:
+    """Seen before anything is changed. Raises PlatformTrouble."""
+    known = _wanted(ground, delivery)
+    _refuse_another(ground, _FILE if known is None else "wanted.json")
+    if known is not None:
+        await must_be_able(_cluster_of(known, PATIENCE_SECONDS))
 
 
 def _kept_in(cluster: Cluster, ground: Ground, watcher: Watcher) -> Safekeeping:
@@ -116,11 +120,9 @@ async def prepare(ground: Ground, delivery: DeliverySettings) -> Platform:
     """Make the environment ready for its first change, or see that it still is. Raises PlatformTrouble."""
     known = _wanted(ground, delivery)
     if known is None:
-        _refuse_another(ground, _FILE)
         local = LocalPlatform(ground.state, ground.target)
         local.prepare(ground.environment, delivery.environments[ground.environment].port)
         return local
-    _refuse_another(ground, "wanted.json")
     await _refuse_unfinished_elsewhere(ground, known)
     platform = _in_cluster(ground, known)
     await platform.begin()
@@ -148,7 +150,8 @@ async def preview_of(ground: Ground, delivery: DeliverySettings, release: Releas
 
 def _wanted(ground: Ground, delivery: DeliverySettings) -> Whereabouts | None:
     """As the delivery says; but the context is this machine's own where the same namespace was met by it."""
-    place = delivery.environments[ground.environment].cluster
+    said = delivery.environments.get(ground.environment)
+    place = said.cluster if said else None
     if place is None or delivery.platform == "local":
         return None
     met = whereabouts_of(ground)
