@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.adapters.scanners.catalogue import SCANNERS
+from tasks.core.security.scanner import Scan
 from tests.adapters.scanners.all_cases import CASES
 from tests.adapters.scanners.installed_scanners import InstalledScanners, ScannerMissingError
 from tests.adapters.scanners.performing import perform
@@ -12,6 +13,7 @@ from tests.adapters.scanners.scan_cases import Answer, Case, assert_as_expected
 from tests.adapters.scanners.services import bait_case, surroundings
 
 pytestmark = pytest.mark.network
+_MODULE = Path(__file__).parents[3] / "examples/shop/terraform"
 
 # Those that can find something at all: a configuration that is broken on purpose has no bait to take.
 _SCANNERS = {case.scanner.name: case.scanner for case in CASES if case.answer is Answer.FINDINGS}
@@ -44,6 +46,18 @@ def test_the_real_scanner_takes_its_bait(case: Case, scanner_tools: InstalledSca
     assert answer is Answer.FINDINGS, (answer, ran.output.log[-2000:])
     assert reading is not None
     assert case.rules & {sighting.rule for sighting in reading.sightings}
+
+
+def test_the_shops_terraform_is_clean(scanner_tools: InstalledScanners, tmp_path: Path) -> None:
+    """Checkov reads each file of the shop's module and has nothing to say of it."""
+    files = {f"terraform/{path.name}": path.read_text() for path in _MODULE.glob("*.tf")}
+    scan = Scan(paths=("terraform",), options={"framework": ("terraform",)})
+    case = Case(scanner=SCANNERS["checkov"], name="shop", files=files, scan=scan, answer=Answer.CLEAN)
+    with surroundings(case, tmp_path / "services") as around:
+        ran = perform(case, scanner_tools, tmp_path / "case", around)
+
+    assert len(files) == 4
+    assert case.judge(ran.exit_code, ran.output)[0] is Answer.CLEAN, ran.output.log[-2000:]
 
 
 def test_every_scanner_of_the_cases_has_a_bait() -> None:
