@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tasks.adapters.platforms.kubernetes.preflight import must_be_able
+from tasks.adapters.platforms.kubernetes.preflight import NEEDED, must_be_able
 from tasks.adapters.platforms.kubernetes.requests import Cluster, Conflict, Refused
 from tasks.core.cluster.documents import Identity
 from tasks.core.platform import PlatformTrouble
@@ -19,6 +19,7 @@ from tasks.core.platform import PlatformTrouble
 THING = Identity("v1", "ConfigMap", "shop", "thing")
 KINDS = {"resources": [{"name": "configmaps", "kind": "ConfigMap"}, {"name": "pods/log", "kind": "Pod"}]}
 FOUND = {"kind": "ConfigMap", "metadata": {"name": "thing"}}
+RIGHTS = sum(len(verbs) for *_, verbs in NEEDED)
 
 
 class Script:
@@ -182,7 +183,7 @@ def test_server_side_apply(tmp_path: Path) -> None:
         ([(200, {"gitVersion": "v1.21.3"})], "the cluster is v1.21.3"),
         ([(200, {"gitVersion": "v1.34.4"}), (200, {"status": {"allowed": False}})], "may not get deployments, list"),
         (
-            [(200, {"gitVersion": "v1.34.4"}), *[(200, {"status": {"allowed": True}})] * 27, (404, {})],
+            [(200, {"gitVersion": "v1.34.4"}), *[(200, {"status": {"allowed": True}})] * RIGHTS, (404, {})],
             "no namespace shop",
         ),
     ],

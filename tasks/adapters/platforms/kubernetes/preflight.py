@@ -6,7 +6,7 @@ from tasks.adapters.platforms.kubernetes.requests import Cluster
 from tasks.core.platform import PlatformTrouble
 
 # group, resource, subresource, verbs: what a delivery does, and nothing that it does not.
-_NEEDED = (
+NEEDED = (
     ("apps", "deployments", "", ("get", "list", "create", "patch", "delete")),
     ("", "services", "", ("get", "create", "patch", "delete")),
     ("", "configmaps", "", ("get", "list", "create", "update", "patch", "delete")),
@@ -26,7 +26,7 @@ async def must_be_able(cluster: Cluster) -> None:
     version = await cluster.version()
     if _parts(version) < _OLDEST:
         raise PlatformTrouble(f"the cluster is {version}, and server-side apply needs {'.'.join(map(str, _OLDEST))}")
-    asked = [(group, resource, part, verb) for group, resource, part, verbs in _NEEDED for verb in verbs]
+    asked = [(group, resource, part, verb) for group, resource, part, verbs in NEEDED for verb in verbs]
     allowed = await asyncio.gather(*(cluster.may(verb, group, resource, part) for group, resource, part, verb in asked))
     lacking = [
         f"{verb} {resource}{f'/{part}' if part else ''}"
