@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tasks.adapters.artifacts import artifact_folder
+from tasks.adapters.platforms.kubernetes.preflight import must_be_able
 from tasks.adapters.platforms.kubernetes.requests import Conflict
 from tasks.core.platform import PermitRevoked, PlatformTrouble, Role
 from tests.adapters.kubernetes_stage import Stage
+from tests.deployments.cluster_guards import as_user
 from tests.lab.cluster.facts import Cluster, Gateway
 
 pytest_plugins = ["tests.lab.pytest_cluster"]
@@ -211,6 +214,49 @@ def test_a_permit_that_was_taken_away(stage: Stage) -> None:
         with pytest.raises(PermitRevoked):
             stage.run(work)
     assert stage.answers(20) == {"v1": 20}
+
+
+def test_a_kind_that_the_cluster_does_not_know(stage: Stage) -> None:
+    """Where the definition of one object is absent nothing of the release is applied, and it is said what to do."""
+    stage.deliver(stage.release("v1"))
+    before, second = generations(stage), stage.release("v2")
+    file = artifact_folder(stage.home, second.artifact) / "artifact.json"
+    built = json.loads(file.read_text())
+    rollout = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "web"}}
+    built["manifests"]["production"].append(rollout)
+    file.write_text(json.dumps(built))
+    for work in (stage.platform.surround(stage.permit, second), stage.platform.put(stage.permit, second, {"web": 1})):
+        with pytest.raises(
+            PlatformTrouble, match=r"knows no Rollout of argoproj\.io/v1alpha1: install what defines it"
+        ):
+            stage.run(work)
+    assert generations(stage) == before
+
+
+def test_rights_that_are_too_small(stage: Stage, tmp_path: Path) -> None:
+    """An account that may not change one kind of the release is told which, before anything is applied."""
+    stage.deliver(stage.release("v1"))
+    before, second = generations(stage), stage.release("v2")
+    in_namespace = ("-n", stage.namespace, "create")
+    stage.lab.run(*in_namespace, "serviceaccount", "small")
+    kinds = "deployments,services,configmaps,secrets,pods,pods/log,pods/proxy,jobs,events,leases"
+    verbs = "get,list,create,update,patch,delete"
+    stage.lab.run(*in_namespace, "role", "small", f"--verb={verbs}", f"--resource={kinds}")
+    stage.lab.run(*in_namespace, "rolebinding", "small", "--role=small", f"--serviceaccount={stage.namespace}:small")
+    token = stage.lab.run(*in_namespace, "token", "small").strip()
+    small = stage.another(kubeconfig=str(as_user(stage.lab, token, tmp_path / "small")))
+    stage.run(must_be_able(small.cluster))
+    for work in (small.surround(stage.permit, second), small.put(stage.permit, second, {"web": 1})):
+        with pytest.raises(PlatformTrouble, match=r"may not create httproutes, patch httproutes in .*: bind a Role"):
+            stage.run(work)
+    assert generations(stage) == before
+
+
+def generations(stage: Stage) -> list[str]:
+    """Every object that a release has, and how often it was changed."""
+    kinds = "configmaps,secrets,deployments,services,httproutes"
+    wanted = '{range .items[*]}{.kind}/{.metadata.name} {.metadata.generation} {.data}{"\\n"}{end}'
+    return stage.lab.run("-n", stage.namespace, "get", kinds, "-o", f"jsonpath={wanted}").splitlines()
 
 
 def test_what_others_own(stage: Stage) -> None:

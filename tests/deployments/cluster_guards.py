@@ -35,10 +35,10 @@ def kubeconfig_of_guard(cluster: Cluster, namespaces: Sequence[str], folder: Pat
     for namespace in namespaces:
         cluster.run("-n", namespace, "create", "rolebinding", ACCOUNT, f"--role={ACCOUNT}", subject)
     token = cluster.run("-n", namespaces[0], "create", "token", ACCOUNT).strip()
-    return _as_user(cluster, token, folder / "guard-kubeconfig")
+    return as_user(cluster, token, folder / "guard-kubeconfig")
 
 
-def _as_user(cluster: Cluster, token: str, path: Path) -> Path:
+def as_user(cluster: Cluster, token: str, path: Path) -> Path:
     told = yaml.safe_load(cluster.kubeconfig.read_text())
     (context,) = [each for each in told["contexts"] if each["name"] == cluster.context]
     user = {"name": ACCOUNT, "user": {"token": token}}

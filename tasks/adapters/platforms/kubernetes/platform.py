@@ -14,6 +14,7 @@ from tasks.adapters.artifacts import artifact_folder
 from tasks.adapters.grounds import Ground
 from tasks.adapters.platforms.kubernetes.keeping import About, Keeping
 from tasks.adapters.platforms.kubernetes.looking import Looking
+from tasks.adapters.platforms.kubernetes.preflight import must_take
 from tasks.adapters.platforms.kubernetes.recorded import keep_build
 from tasks.adapters.platforms.kubernetes.requests import MANAGER, Cluster
 from tasks.adapters.platforms.kubernetes.rolling import until_rolled_out
@@ -80,7 +81,9 @@ class KubernetesPlatform:
 
     async def surround(self, permit: Permit, release: Release) -> None:
         """What the components need before they start, and its StatefulSets ready; nothing that gets traffic."""
-        placed = self._fresh(release, _artifact(self._state, release))
+        artifact = _artifact(self._state, release)
+        await must_take(self.cluster, artifact.manifests_for(self._environment).documents)
+        placed = self._fresh(release, artifact)
         documents = [owned(each, self._target, self._environment) for each in placed.parts.surroundings]
         names = {identity_of(each, self.cluster.namespace) for each in documents}
         await self._take_stock(permit, lambda known: known | names)
@@ -93,6 +96,7 @@ class KubernetesPlatform:
         artifact = _artifact(self._state, release)
         manifests = artifact.manifests_for(self._environment)
         self._must_be_routed(release, artifact)
+        await must_take(self.cluster, manifests.documents)
         await self._lock.must_hold(permit)
         await keep_build(self.cluster, self._ground, release.artifact)
         await self._keeping.keep_manifests(release.digest, manifests)

@@ -1,8 +1,10 @@
 """Whether a cluster can be delivered to at all, asked before anything is changed there."""
 
 import asyncio
+from collections.abc import Iterable
 
 from tasks.adapters.platforms.kubernetes.requests import Cluster
+from tasks.core.cluster.documents import Document
 from tasks.core.platform import PlatformTrouble
 
 # group, resource, subresource, verbs: what a delivery does, and nothing that it does not.
@@ -34,11 +36,31 @@ async def must_be_able(cluster: Cluster) -> None:
         if not may
     ]
     if lacking:
-        raise PlatformTrouble(
-            f"context {cluster.context} may not {', '.join(lacking)} in {cluster.namespace}: bind a Role that allows it"
-        )
+        raise PlatformTrouble(_not_allowed(cluster, lacking))
     if not await cluster.has_namespace():
         raise PlatformTrouble(f"there is no namespace {cluster.namespace} in {cluster.context}: make it first")
+
+
+async def must_take(cluster: Cluster, documents: Iterable[Document]) -> None:
+    """Every kind is known, and we may create and change objects of it. Raises PlatformTrouble with all that lacks.
+
+    Asked before the first is applied, since half of a release is worse than none.
+    """
+    kinds = sorted({(str(each["apiVersion"]), str(each["kind"])) for each in documents})
+    plurals = [await cluster.plural_of(version, kind) for version, kind in kinds]
+    asked = [
+        (version.rpartition("/")[0], plural, verb)
+        for (version, _), plural in zip(kinds, plurals, strict=True)
+        for verb in ("create", "patch")
+    ]
+    allowed = await asyncio.gather(*(cluster.may(verb, group, plural) for group, plural, verb in asked))
+    lacking = [f"{verb} {plural}" for (_, plural, verb), may in zip(asked, allowed, strict=True) if not may]
+    if lacking:
+        raise PlatformTrouble(_not_allowed(cluster, lacking))
+
+
+def _not_allowed(cluster: Cluster, lacking: Iterable[str]) -> str:
+    return f"context {cluster.context} may not {', '.join(lacking)} in {cluster.namespace}: bind a Role that allows it"
 
 
 def _parts(version: str) -> tuple[int, ...]:

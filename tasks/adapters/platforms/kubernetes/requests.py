@@ -159,15 +159,18 @@ class Cluster:
         return f"{await self._collection(wanted.version, wanted.kind)}/{wanted.name}"
 
     async def _collection(self, version: str, kind: str) -> str:
-        root = f"/api/{version}" if "/" not in version else f"/apis/{version}"
+        return f"{_root(version)}/namespaces/{self.namespace}/{await self.plural_of(version, kind)}"
+
+    async def plural_of(self, version: str, kind: str) -> str:
+        """What the API calls objects of this kind. Raises Refused for a kind that it does not know."""
         if (version, kind) not in self._plurals:
-            await self._learn(version, root)
+            await self._learn(version)
         if (plural := self._plurals.get((version, kind))) is None:
             raise Refused(f"the cluster knows no {kind} of {version}: install what defines it (its CRDs) first")
-        return f"{root}/namespaces/{self.namespace}/{plural}"
+        return plural
 
-    async def _learn(self, version: str, root: str) -> None:
-        answer = await self.ask("GET", root, may_lack=True)
+    async def _learn(self, version: str) -> None:
+        answer = await self.ask("GET", _root(version), may_lack=True)
         for each in answer.document().get("resources") or () if answer.status != _GONE else ():
             if "/" not in each["name"]:
                 self._plurals[version, each["kind"]] = each["name"]
@@ -268,3 +271,7 @@ def _client(context: str, kubeconfig: str | None) -> "ApiClient":
 
 
 IN_CLUSTER = "in-cluster"
+
+
+def _root(version: str) -> str:
+    return f"/apis/{version}" if "/" in version else f"/api/{version}"
