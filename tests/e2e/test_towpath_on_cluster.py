@@ -29,7 +29,7 @@ def towpath(
     image = build_image(cluster, registry_address, folder)
     cluster.run("create", "namespace", namespace)
     try:
-        with installed(cluster, namespace, image, folder, Wanted()) as made:
+        with installed(cluster, namespace, image, folder, Wanted(has_guard=True)) as made:
             yield made, serve_repository(made, make_shop(folder / "shop"), "shop")
     finally:
         cluster.run("delete", "namespace", namespace, "--wait=false")
@@ -123,3 +123,24 @@ def test_the_same_file_is_registered_from_elsewhere(towpath: tuple[OnCluster, st
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert found["work_pool_name"] == "towpath"
     assert [each["schedule"]["timezone"] for each in found["schedules"]] == ["Europe/Berlin"]
+
+
+def test_the_guards_leader_has_an_heir(towpath: tuple[OnCluster, str]) -> None:
+    """Two guards live by their probe, one of them leads, and when its pod is killed the other does."""
+    made, _ = towpath
+    made.kubectl("rollout", "status", "deployment/guard", "--timeout=120s")
+
+    def leader() -> str:
+        held = made.listed("leases", "--field-selector=metadata.name=towpath-guard")
+        return str(held[0]["spec"].get("holderIdentity") or "") if held else ""
+
+    first = until(leader, seconds=60, what="a guard that leads")
+    (pod,) = [name for name in _names(made, "guard") if name in first]
+    made.kubectl("delete", "pod", pod, "--grace-period=0", "--force")
+    heir = until(lambda: ((now := leader()) != first and now) or None, seconds=60, what="another that leads")
+
+    assert [name for name in _names(made, "guard") if name in heir]
+
+
+def _names(made: OnCluster, app: str) -> list[str]:
+    return [str(pod["metadata"]["name"]) for pod in made.listed("pods", "-l", f"app={app}")]

@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -46,10 +47,14 @@ def until(look: Callable[[], _T | None], *, seconds: float, what: str) -> _T:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What differs from one installation to the next; `pool` are defaults of the team's pool by variable."""
+    """What differs from one installation to the next; `pool` are defaults of the team's pool by variable.
+
+    With `has_guard` the namespace itself is guarded, as an environment's would be.
+    """
 
     door: str = ""
     runs_at_once: int = 2
+    has_guard: bool = False
     pool: Mapping[str, Any] = field(default_factory=lambda: {"cpu_request": "100m", "memory_request": "256Mi"})
 
 
@@ -128,6 +133,8 @@ def installed(cluster: Cluster, namespace: str, image: str, folder: Path, wanted
     """Towpath in this namespace, ready and with its deployments registered."""
     made = OnCluster(cluster, namespace, image, f"towpath:{secrets.token_hex(12)}", secrets.token_hex(16))
     _make_secrets(made)
+    if wanted.has_guard:
+        _give_guard_its_rights(made)
     made.kubectl("apply", "--server-side", "-k", str(write_overlay(folder, made, wanted)))
     for name in WAITED_FOR:
         made.kubectl("rollout", "status", name, f"--timeout={READY_SECONDS:g}s", seconds=READY_SECONDS + 30)
@@ -147,6 +154,15 @@ def _make_secrets(made: OnCluster) -> None:
     for name, held in values.items():
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": held}
         made.kubectl("apply", "-f", "-", given=json.dumps(secret))
+
+
+def _give_guard_its_rights(made: OnCluster) -> None:
+    """The Role that `towpath guard` says it needs, bound to its account."""
+    words = ("guard", "--context", made.cluster.context, "--namespace", made.namespace, "--role", "towpath-guard")
+    roles = run(sys.executable, "-m", "deployments.cli", *words, environment=made.cluster.environment)
+    made.kubectl("apply", "-f", "-", given=roles)
+    account = f"--serviceaccount={made.namespace}:guard"
+    made.kubectl("create", "rolebinding", "towpath-guard", "--role=towpath-guard", account)
 
 
 def write_overlay(folder: Path, made: OnCluster, wanted: Wanted) -> Path:
@@ -174,11 +190,19 @@ def write_overlay(folder: Path, made: OnCluster, wanted: Wanted) -> Path:
         "kind": "Kustomization",
         "namespace": made.namespace,
         "resources": ["../one-node"],
+        "components": ["../../components/guard"] if wanted.has_guard else [],
+        "patches": [_guarding(made.namespace)] if wanted.has_guard else [],
         "images": [_pinned(name, image) for name, image in images.items()],
         "configMapGenerator": maps,
     }
     (overlay / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
     return overlay
+
+
+def _guarding(namespace: str) -> dict[str, Any]:
+    place = "/spec/template/spec/containers/0/args"
+    change = [{"op": "replace", "path": place, "value": ["--namespace", namespace]}]
+    return {"target": {"kind": "Deployment", "name": "guard"}, "patch": json.dumps(change)}
 
 
 def _pinned(name: str, image: str) -> dict[str, str]:
