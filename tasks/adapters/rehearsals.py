@@ -19,7 +19,7 @@ from tasks.adapters.probing import ask
 from tasks.adapters.process import Command, Completion, run
 from tasks.adapters.scratch import scratch_folder
 from tasks.adapters.withheld import SecretMissing, with_secrets
-from tasks.core.database import DatabaseTrouble, Rehearsal
+from tasks.core.database import DatabaseTrouble, Rehearsal, SchemaUnbearable
 from tasks.core.delivery_settings import ComponentSettings
 from tasks.core.placeholders import filled_values, filled_words
 from tasks.core.prose import last_line
@@ -92,7 +92,7 @@ def _instance(stage: Stage, folder: Path, port: int, over: Mapping[str, str], *,
 
 @asynccontextmanager
 async def working(command: Command, stage: Stage, address: str) -> AsyncIterator[str]:
-    """The address, while the command runs and has become ready there. Raises DatabaseTrouble."""
+    """The address, while the command runs and has become ready there. Raises SchemaUnbearable."""
     running = asyncio.create_task(run(command))
     try:
         await _until_ready(running, stage, address)
@@ -114,4 +114,4 @@ async def _until_ready(running: "asyncio.Task[Completion]", stage: Stage, addres
             return
         said = answered.trouble or f"it answers {answered.status}"
         await asyncio.sleep(_LOOK_SECONDS)
-    raise DatabaseTrouble(f"{stage.previous.version} does not get ready on the migrated schema: {said}")
+    raise SchemaUnbearable(f"{stage.previous.version} does not get ready on the migrated schema: {said}")

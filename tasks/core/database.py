@@ -17,6 +17,10 @@ class DatabaseTrouble(Exception):
     """The database could not be asked, migrated, backed up or restored; the text says what and what to do."""
 
 
+class SchemaUnbearable(DatabaseTrouble):
+    """The release that runs does not get ready on the migrated schema."""
+
+
 @dataclass(frozen=True)
 class Rehearsal:
     """What a migration did to a scratch copy: the revisions, and where the release before runs on it, ready.
@@ -51,7 +55,7 @@ class Database(Protocol):
         self, backup: str, previous: Release, component: ComponentSettings, *, log: Path
     ) -> AbstractAsyncContextManager[Rehearsal]:
         """A scratch copy of the backup, migrated to this release, and the previous release's component at work on it,
-        until the context ends. A previous release that does not get ready on it is DatabaseTrouble."""
+        until the context ends. Raises SchemaUnbearable for one that does not get ready on it."""
 
     async def has_same_schema(self, backup: str, *, log: Path) -> bool:
         """Whether the live database has what its backup has."""

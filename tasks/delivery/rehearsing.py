@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.core.database import DatabaseTrouble
+from tasks.core.database import DatabaseTrouble, SchemaUnbearable
 from tasks.core.release import Release
 from tasks.delivery.change import Change, step
 from tasks.delivery.request import DeliveryRequest
@@ -53,8 +53,10 @@ async def _rehearsed(
     component = change.delivery.components[wanted.component]
     try:
         copy = await held.enter_async_context(database.rehearsed(change.backup, previous, component, log=log))
+    except SchemaUnbearable as unbearable:
+        raise PermanentError(f"{unbearable}; {_REMEDY}") from unbearable
     except DatabaseTrouble as trouble:
-        raise PermanentError(f"on a copy of the database: {trouble}; {_REMEDY}") from trouble
+        raise PermanentError(f"on a copy of the database: {trouble}") from trouble
     if not copy.url:
         return f"schema {copy.after}, nothing to migrate"
     command = wanted.n_minus_1_tests or change.delivery.tests.command

@@ -22,7 +22,7 @@ from tasks.adapters.programs import ProgramMissing
 from tasks.core.cluster.documents import Identity, ManifestsRefused, Part, main_container
 from tasks.core.cluster.jobs import instance_of
 from tasks.core.cluster.trouble import is_ready, trouble_of
-from tasks.core.database import DatabaseTrouble
+from tasks.core.database import DatabaseTrouble, SchemaUnbearable
 from tasks.core.platform import PlatformTrouble
 from tasks.core.prose import last_line
 
@@ -80,13 +80,13 @@ async def _until_ready(trial: Trial) -> str:
             said = trouble.words or "not ready"
             if trouble.is_hopeless or pod["status"].get("phase") == "Failed":
                 words = last_line(await trial.cluster.log_of(name, lines=20))
-                raise PlatformTrouble(_not_ready(trial, f"{said}; it last said: {words[:200]}"))
+                raise _not_ready(trial, f"{said}; it last said: {words[:200]}")
         await asyncio.sleep(_LOOK_SECONDS)
-    raise PlatformTrouble(_not_ready(trial, said))
+    raise _not_ready(trial, said)
 
 
-def _not_ready(trial: Trial, why: str) -> str:
-    return f"{trial.version} does not get ready on the migrated schema: {why}"
+def _not_ready(trial: Trial, why: str) -> SchemaUnbearable:
+    return SchemaUnbearable(f"{trial.version} does not get ready on the migrated schema: {why}")
 
 
 @asynccontextmanager
