@@ -20,7 +20,7 @@ _READ = re.compile(
     r"|biome\.jsonc?|uv\.lock|poetry\.lock|pdm\.lock|yarn\.lock|package-lock\.json|\.pre-commit-config\.yaml"
     rf"|{'|'.join(re.escape(name) for name in ESLINT_CONFIGURATIONS)})$"
 )
-_DOCKERFILE = re.compile(r"(^|/)(Dockerfile|Containerfile|[\w-]+\.Dockerfile|Dockerfile\.[\w-]+)$")
+_DOCKERFILE = re.compile(r"(^|/)(Dockerfile|Containerfile|[\w-]+\.Dockerfile|Dockerfile\.(?!dockerignore$)[\w-]+)$")
 _NOT_OURS = frozenset(
     [
         "tests",

@@ -136,6 +136,11 @@ def test_image_names(path: str, name: str) -> None:
     assert [name] == [image.name for image in discovered({path: ""}).images]
 
 
+def test_what_a_build_leaves_out_is_no_image() -> None:
+    """The list of what one Dockerfile's build ignores is named after it, and is no Dockerfile."""
+    assert discovered({"web/Dockerfile.dockerignore": ""}).images == ()
+
+
 @given(
     st.dictionaries(
         st.sampled_from(
