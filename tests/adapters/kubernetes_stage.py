@@ -3,9 +3,11 @@
 import asyncio
 import http.client
 import json
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -213,3 +215,28 @@ def _own_part(told: dict[str, Any]) -> str:
     """What is ours of an object that was released."""
     kept = {key: value for key, value in told.items() if key not in ("status", "metadata")}
     return json.dumps([kept, told["metadata"].get("labels"), told["metadata"].get("name")], sort_keys=True)
+
+
+class Load:
+    """Requests all the time, and what came back: how often, and when last by a clock that nobody sets."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage, self._over = stage, threading.Event()
+        self.found: Counter[str] = Counter()
+        self.last: dict[str, float] = {}
+        self._thread = threading.Thread(target=self._ask)
+
+    def _ask(self) -> None:
+        while not self._over.is_set():
+            for who, count in self._stage.answers(5).items():
+                self.found[who] += count
+                self.last[who] = time.monotonic()
+
+    @contextmanager
+    def on(self) -> Iterator["Load"]:
+        self._thread.start()
+        try:
+            yield self
+        finally:
+            self._over.set()
+            self._thread.join()

@@ -1,11 +1,7 @@
 """The Kubernetes platform on a real cluster, with a real gateway."""
 
 import json
-import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +10,7 @@ from tasks.adapters.artifacts import artifact_folder
 from tasks.adapters.platforms.kubernetes.preflight import must_be_able
 from tasks.adapters.platforms.kubernetes.requests import Conflict
 from tasks.core.platform import PermitRevoked, PlatformTrouble, Role
-from tests.adapters.kubernetes_stage import Stage
+from tests.adapters.kubernetes_stage import Load, Stage
 from tests.deployments.cluster_guards import as_user
 from tests.lab.cluster.facts import Cluster, Gateway
 
@@ -26,31 +22,6 @@ def stage(tmp_path: Path, cluster: Cluster, gateway: Gateway, namespace: str) ->
     made = Stage(tmp_path, cluster, gateway, namespace)
     made.run(made.platform.begin())
     return made
-
-
-class Load:
-    """Requests all the time, and what came back."""
-
-    def __init__(self, stage: Stage) -> None:
-        self._stage, self._over = stage, threading.Event()
-        self.found: Counter[str] = Counter()
-        self.last: dict[str, float] = {}
-        self._thread = threading.Thread(target=self._ask)
-
-    def _ask(self) -> None:
-        while not self._over.is_set():
-            for who, count in self._stage.answers(5).items():
-                self.found[who] += count
-                self.last[who] = time.monotonic()
-
-    @contextmanager
-    def on(self) -> Iterator["Load"]:
-        self._thread.start()
-        try:
-            yield self
-        finally:
-            self._over.set()
-            self._thread.join()
 
 
 def test_a_release_comes_to_an_empty_namespace(stage: Stage) -> None:
