@@ -16,7 +16,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from anyio.from_thread import start_blocking_portal
 
-from tasks.core.registries import Address, NotForProxy, Wanted, wanted
+from tasks.core.registries import Address, NotForProxy, Wanted, for_proxy, wanted
 
 _HEAD_SECONDS = 30.0
 _CONNECT_SECONDS = 30.0
@@ -58,14 +58,17 @@ async def _serve(client: asyncio.StreamReader, answer: asyncio.StreamWriter, all
     if asked.address not in allowed:
         return await _refuse(answer, f"403 towpath: {asked.address} is no registry that this room may reach")
     try:
-        reader, writer = await asyncio.wait_for(_reach(asked, head), _CONNECT_SECONDS)
+        reader, writer = await asyncio.wait_for(_reach(asked), _CONNECT_SECONDS)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
+        reason = error.strerror or str(error) or type(error).__name__
         return await _refuse(answer, f"502 towpath: {asked.address} cannot be reached: {reason}")
-    if not asked.head and _proxy_for(asked) is None:
-        answer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
     try:
-        await asyncio.gather(_pass_on(client, writer), _pass_on(reader, answer))
+        if asked.head:
+            # NOTE: nothing more of the client's, or a second request could be for whatever a proxy reaches.
+            await _pass_on(reader, answer)
+        else:
+            answer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            await asyncio.gather(_pass_on(client, writer), _pass_on(reader, answer))
     finally:
         writer.close()
 
@@ -75,16 +78,31 @@ async def _refuse(answer: asyncio.StreamWriter, status: str) -> None:
     await answer.drain()
 
 
-async def _reach(asked: Wanted, head: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A line to the host, or to the machine's own proxy, to which the request was said already."""
+async def _reach(asked: Wanted) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A line to the host, through the machine's own proxy where it has one; a plain request was said there already."""
     proxy = _proxy_for(asked)
     if proxy is None:
         reader, writer = await asyncio.open_connection(asked.address.host, asked.address.port)
         writer.write(asked.head)
-    else:
-        reader, writer = await asyncio.open_connection(proxy.hostname, proxy.port or 80)
-        writer.write(_with_credentials(head, proxy))
+        return reader, writer
+    reader, writer = await asyncio.open_connection(proxy.hostname, proxy.port or 80)
+    writer.write(_with_credentials(for_proxy(asked), proxy))
+    if not asked.head:
+        await _until_through(reader, writer)
     return reader, writer
+
+
+async def _until_through(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Raises OSError for a proxy that did not connect: what came next would be a request to it, for any place."""
+    try:
+        said = await reader.readuntil(b"\r\n\r\n")
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as cut:
+        writer.close()
+        raise OSError("the proxy of this machine gave no answer") from cut
+    status = said.partition(b"\r\n")[0].decode("latin-1")
+    if status.split(" ")[1:2] != ["200"]:
+        writer.close()
+        raise OSError(f"the proxy of this machine answered {status}")
 
 
 def _proxy_for(asked: Wanted) -> SplitResult | None:

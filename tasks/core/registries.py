@@ -24,7 +24,8 @@ class Address:
     port: int
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,14 @@ def wanted(head: bytes) -> Wanted:
             if address is not None:
                 return Wanted(address, _as_origin(method, url, version, rest.decode("latin-1")).encode("latin-1"))
     raise NotForProxy("no request for a proxy")
+
+
+def for_proxy(asked: Wanted) -> bytes:
+    """The same for a further proxy, put together anew, so that no other reading of the client's words counts."""
+    if not asked.head:
+        return f"CONNECT {asked.address} HTTP/1.1\r\nHost: {asked.address}\r\n\r\n".encode("latin-1")
+    method, target, rest = asked.head.split(b" ", 2)
+    return b" ".join((method, f"http://{asked.address}".encode("latin-1") + target, rest))
 
 
 def _as_origin(method: str, url: str, version: str, rest: str) -> str:

@@ -158,11 +158,48 @@ async def test_the_machines_own_proxy(registry: int, tmp_path: Path, monkeypatch
     monkeypatch.setenv("http_proxy", f"http://someone:hidden@127.0.0.1:{registry}")
     monkeypatch.setenv("TOWPATH_REGISTRIES", "http://far.example")
     (told,) = await asked(tmp_path, "http://far.example/x")
-    assert told == "http://far.example/x of far.example Basic c29tZW9uZTpoaWRkZW4="
+    assert told == "http://far.example:80/x of far.example Basic c29tZW9uZTpoaWRkZW4="
 
     shown = await inside(tmp_path, sys.executable, "-c", "import os; print(dict(os.environ))")
     assert shown.exit_code == 0
     assert "hidden" not in (tmp_path / "said").read_text()
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A proxy that keeps its line open after a refusal, as HTTP lets it, and then answers whatever is asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_CONNECT(self) -> None:
+        self.send_response(407)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "6")
+        self.end_headers()
+        self.wfile.write(b"secret")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the name is http.server's)
+        """Nothing."""
+
+
+@pytest.mark.parametrize("first", [b"CONNECT far.example:443 HTTP/1.1", b"GET http://far.example/ HTTP/1.1"])
+def test_nothing_more_reaches_the_machines_proxy(first: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is sent after a request, or after a tunnel that was refused, is no second request to that proxy."""
+    allowed = frozenset({Address("far.example", 443), Address("far.example", 80)})
+    second = b"GET http://metadata.internal/secret HTTP/1.1\r\nHost: x\r\n\r\n"
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Refusing)) as port:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+        with way_out(tmp_path, allowed) as place, socket.socket(socket.AF_UNIX) as line:
+            line.connect(str(place))
+            line.sendall(first + b"\r\n\r\n" + second)
+            line.shutdown(socket.SHUT_WR)
+            said = b"".join(iter(lambda: line.recv(1000), b""))
+    assert said.count(b"secret") == (0 if first.startswith(b"CONNECT") else 1)
+    assert said.startswith(b"HTTP/1.1 502 towpath: ") == first.startswith(b"CONNECT")
 
 
 def test_the_socket(tmp_path: Path) -> None:

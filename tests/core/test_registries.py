@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.core.registries import Address, NotForProxy, Wanted, registries_in, registries_named, wanted
+from tasks.core.registries import Address, NotForProxy, Wanted, for_proxy, registries_in, registries_named, wanted
 
 
 @pytest.mark.parametrize(
@@ -84,6 +84,33 @@ def test_what_is_no_request(head: bytes) -> None:
     """What names no host and port is refused."""
     with pytest.raises(NotForProxy):
         wanted(head)
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        (
+            b"CONNECT h.example:443 HTTP/1.1\r\nHost: other\r\n\r\n",
+            b"CONNECT h.example:443 HTTP/1.1\r\nHost: h.example:443\r\n\r\n",
+        ),
+        (b"CONNECT [::1]:443 HTTP/1.1\r\n\r\n", b"CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\n\r\n"),
+        (
+            b"GET http://u@h.example/a b HTTP/1.1\r\n\r\n",
+            None,
+        ),
+        (
+            b"GET http://u@h.example/a HTTP/1.1\r\nAccept: x\r\n\r\n",
+            b"GET http://h.example:80/a HTTP/1.1\r\nAccept: x\r\nConnection: close\r\n\r\n",
+        ),
+    ],
+)
+def test_what_a_further_proxy_is_asked(head: bytes, said: bytes | None) -> None:
+    """The address as it was read here, and nothing that could be read as another."""
+    if said is None:
+        with pytest.raises(NotForProxy):
+            wanted(head)
+        return
+    assert for_proxy(wanted(head)) == said
 
 
 @given(st.binary(max_size=200))
