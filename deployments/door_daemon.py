@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from deployments.door_keeper import closed_mark, door_log, serving_record
+from deployments.door_keeper import closed_mark, door_log, kept_mark, serving_record
 from deployments.server import ROOT
 from tasks.adapters import daemons
 from tasks.adapters.daemons import Daemon
@@ -64,18 +64,11 @@ async def start_door(state: Path, *, host: str, port: int) -> Daemon:
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     async with wait_for_lock(state / "door" / "starting"):
         closed_mark(state).unlink(missing_ok=True)
-        keeper = door_keeper(state) or daemons.start(
-            (sys.executable, "-m", "deployments.door_keeper", "--host", host, "--port", str(port), "--url", url),
-            record=_record(state),
-            log=door_log(state),
-            directory=ROOT,
-            environment=_environment(state),
-            url=url,
-            facts={},
-        )
+        keeper = door_keeper(state) or _started_keeper(state, url, host, port)
         for _ in range(int(_START_SECONDS / _POLL_SECONDS)):
             door = open_door(state)
-            if door is not None and await daemons.answers(f"{door.url}/healthz"):
+            # NOTE: not by its answer to us alone: a keeper that has seen none would not open it again.
+            if door is not None and kept_mark(state).exists() and await daemons.answers(f"{door.url}/healthz"):
                 return door
             if not daemons.is_alive(keeper):
                 break
@@ -83,6 +76,19 @@ async def start_door(state: Path, *, host: str, port: int) -> Daemon:
         said = daemons.last_line(door_log(state))
         await _close(state)
         raise DoorStaysShut(f"the webhook door did not open ({said}): see {door_log(state)}")
+
+
+def _started_keeper(state: Path, url: str, host: str, port: int) -> Daemon:
+    kept_mark(state).unlink(missing_ok=True)
+    return daemons.start(
+        (sys.executable, "-m", "deployments.door_keeper", "--host", host, "--port", str(port), "--url", url),
+        record=_record(state),
+        log=door_log(state),
+        directory=ROOT,
+        environment=_environment(state),
+        url=url,
+        facts={},
+    )
 
 
 async def stop_door(state: Path) -> bool:

@@ -36,6 +36,11 @@ def closed_mark(state: Path) -> Path:
     return state / "door" / "closed"
 
 
+def kept_mark(state: Path) -> Path:
+    """There once the keeper has seen the door open: one that dies from then on is opened again."""
+    return state / "door" / "kept"
+
+
 async def keep(state: Path, url: str, argv: tuple[str, ...]) -> int:
     """Until the door is closed on purpose, or at once when it does not open at all; the exit code."""
     wait, has_answered = _FIRST_WAIT_SECONDS, False
@@ -43,7 +48,7 @@ async def keep(state: Path, url: str, argv: tuple[str, ...]) -> int:
         began = time.monotonic()
         # NOTE: a door that outlived its last keeper goes on; two could not have one port.
         door = daemons.recorded(serving_record(state)) or _opened(state, url, argv)
-        has_answered = await _until_it_dies(door, f"{url}/healthz") or has_answered
+        has_answered = await _until_it_dies(door, f"{url}/healthz", kept_mark(state)) or has_answered
         if not has_answered:
             return 1
         if closed_mark(state).exists():
@@ -67,11 +72,13 @@ def _opened(state: Path, url: str, argv: tuple[str, ...]) -> Daemon:
     )
 
 
-async def _until_it_dies(door: Daemon, health: str) -> bool:
-    """Whether it has ever answered."""
+async def _until_it_dies(door: Daemon, health: str, mark: Path) -> bool:
+    """Whether it has ever answered, for which the mark is made."""
     has_answered = False
     while daemons.is_alive(door):
-        has_answered = has_answered or await daemons.answers(health)
+        if not has_answered and await daemons.answers(health):
+            has_answered = True
+            mark.touch()
         # NOTE: nobody tells of the end of a process that is another's child.
         await asyncio.sleep(_POLL_SECONDS)
     return has_answered
