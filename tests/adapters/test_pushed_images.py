@@ -17,6 +17,18 @@ from tests.lab.cluster.facts import Cluster
 
 pytest_plugins = ["tests.lab.pytest_cluster"]
 BOTH = ("linux/amd64", "linux/arm64")
+# With little to import, since all of it is emulated.
+SERVING = """
+import os, socket
+print(os.uname().machine, flush=True)
+with socket.create_server(("", 8000)) as listener:
+    while True:
+        line, _ = listener.accept()
+        asked = line.recv(1000).split(b" HTTP")[0].decode()
+        line.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n")
+        line.close()
+        print("answered", asked, flush=True)
+"""
 
 
 @pytest.fixture
@@ -167,11 +179,10 @@ def test_the_arm_image_runs(push: ImagePush, cluster: Cluster, namespace: str) -
         for each in index_of(push, pushed.digest)["manifests"]  # type: ignore[attr-defined]
         if each["platform"]["architecture"] == "arm64"
     )
-    serving = "import platform, http.server; print(platform.machine(), flush=True); http.server.test(port=8000)"
     container = {
         "name": "arm",
         "image": f"{push.repository}@{arm}",
-        "command": ["python3", "-c", serving],
+        "command": ["python3", "-S", "-c", SERVING],
         "readinessProbe": {"httpGet": {"path": "/word", "port": 8000}, "periodSeconds": 1, "timeoutSeconds": 5},
     }
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "arm"}, "spec": {"containers": [container]}}
@@ -179,4 +190,4 @@ def test_the_arm_image_runs(push: ImagePush, cluster: Cluster, namespace: str) -
     cluster.run("-n", namespace, "wait", "--for=condition=Ready", "pod/arm", "--timeout=120s")
     logs = cluster.run("-n", namespace, "logs", "arm")
     assert logs.startswith("aarch64")
-    assert '"GET /word HTTP/1.1" 200' in logs
+    assert "answered GET /word" in logs
