@@ -52,21 +52,18 @@ async def production(
         overrides: settings as key.path=value, over towpath.toml's
         origin: where on GitHub it comes from; the change is shown there as a deployment
     """
-    try:
-        request = DeliveryRequest(
-            target=target,
-            ref=tag_of(version),
-            who=named(who),
-            why=why,
-            override=override,
-            overrides=tuple(overrides),
-            wait_seconds=wait_seconds,
-            origin=origin,
-        )
-    except PermanentError as reason:
-        return refused(reason)
     async with AsyncExitStack() as held:
         try:
+            request = DeliveryRequest(
+                target=target,
+                ref=tag_of(version),
+                who=named(who),
+                why=why,
+                override=override,
+                overrides=tuple(overrides),
+                wait_seconds=wait_seconds,
+                origin=origin,
+            )
             place = await open_delivery(held, request)
             release = await build_release(place, request, place.settings.delivery.production)
             gates = await check_staging(place, request, release)
